@@ -1,0 +1,82 @@
+"""Writes the generated parts of the documents: the tables of tasks and models, and every `--help`.
+
+    python docs/write_tables.py            rewrites them
+    python docs/write_tables.py --check    exits 1 and names the file if one is out of date
+"""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+from quintet.pipelines.models.families import FAMILIES
+from quintet.pipelines.tasks import TASKS
+
+ROOT = Path(__file__).parent.parent
+COMMANDS = ("run", "finetune", "evaluate", "data", "tasks", "models")
+
+
+def tasks_table() -> str:
+    lines = ["| task (aliases) | what it does | from scratch | without a model |", "|---|---|---|---|"]
+    for task in TASKS:
+        aliases = f" ({', '.join(f'`{alias}`' for alias in task.aliases)})" if task.aliases else ""
+        families = ", ".join(f"`{family}`" for family in task.families)
+        lines.append(f"| `{task.name}`{aliases} | {task.summary} | {families} | {', '.join(f'`{d}`' for d in task.default)} |")
+    return "\n".join(lines)
+
+
+def models_table() -> str:
+    lines = ["| family | what it is | source |", "|---|---|---|"]
+    lines += [f"| `{family.name}` | {family.summary} | {family.paper} |" for family in FAMILIES]
+    return "\n".join(lines)
+
+
+def help_texts() -> str:
+    """Every `--help`, at a fixed width and without colour, so that the same code gives the same bytes."""
+    environment = {**os.environ, "COLUMNS": "100", "TERMINAL_WIDTH": "100", "NO_COLOR": "1", "TERM": "dumb"}
+    parts = []
+    for command in COMMANDS:
+        done = subprocess.run(
+            [sys.executable, "-m", "quintet", command, "--help"], capture_output=True, text=True, env=environment, check=True
+        )
+        text = "\n".join(line.rstrip() for line in done.stdout.strip("\n").splitlines())
+        parts.append(f"## quintet {command}\n\n```text\n{text}\n```")
+    return "\n\n".join(parts)
+
+
+GENERATED = {
+    "README.md": {"tasks": tasks_table},
+    "docs/models.md": {"models": models_table},
+    "docs/commands.md": {"help": help_texts},
+}
+
+
+def filled(text: str, name: str, content: str) -> str:
+    """The document with the part between its two marks replaced."""
+    pattern = rf"(<!-- {name}: generated[^>]*-->\n).*?(<!-- /{name} -->)"
+    new, count = re.subn(pattern, lambda match: f"{match[1]}{content}\n{match[2]}", text, flags=re.DOTALL)
+    if count != 1:
+        raise SystemExit(f"expected one pair of marks <!-- {name}: generated … --> and <!-- /{name} -->, found {count}")
+    return new
+
+
+def main(check: bool) -> int:
+    stale = []
+    for document, parts in GENERATED.items():
+        path = ROOT / document
+        old = path.read_text(encoding="utf-8")
+        new = old
+        for name, make in parts.items():
+            new = filled(new, name, make())
+        if new != old:
+            stale.append(document)
+            if not check:
+                path.write_text(new, encoding="utf-8")
+    if stale:
+        print(("out of date: " if check else "rewritten: ") + ", ".join(stale))
+    return int(check and bool(stale))
+
+
+if __name__ == "__main__":
+    sys.exit(main("--check" in sys.argv[1:]))

@@ -1,0 +1,205 @@
+"""Which files a path, folder, glob or URL stands for, and in what format each of them is.
+
+Nothing is read here but folder listings. A folder may hold data files (``train.csv``, ``dev.tsv``, ``data/*.parquet``),
+folders named after splits, or folders named after classes with one text in each file.
+"""
+
+from __future__ import annotations
+
+import difflib
+import glob
+import gzip
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any, BinaryIO, cast
+
+from .errors import DataError
+
+FORMATS = ("csv", "tsv", "json", "jsonl", "parquet", "arrow", "txt")
+"""The formats that are read; each but parquet and arrow also gzipped, with a second ending ``.gz``."""
+
+_ENDINGS = {f".{name}": name for name in FORMATS} | {".ndjson": "jsonl", ".tab": "tsv", ".feather": "arrow"}
+
+_SPLIT_WORDS = {
+    "train": "train",
+    "training": "train",
+    "validation": "validation",
+    "valid": "validation",
+    "val": "validation",
+    "dev": "validation",
+    "test": "test",
+    "testing": "test",
+}
+
+# Bookkeeping that datasets and Hub repositories keep beside their rows.
+_NOT_DATA = {"dataset_info.json", "dataset_infos.json", "dataset_dict.json", "state.json", "config.json", "run.json"}
+
+
+@dataclass(frozen=True)
+class DataFile:
+    """One file with rows.
+
+    Attributes:
+        path: local path or URL.
+        format: one of `FORMATS`.
+        split: ``train``, ``validation`` or ``test`` where its name or folder says so.
+        label: name of its class folder, where the file is one text of a folder of class folders.
+    """
+
+    path: str
+    format: str
+    split: str | None = None
+    label: str | None = None
+
+    @property
+    def name(self) -> str:
+        """Its base name, without any directory."""
+        return base_name(self.path)
+
+    def open(self) -> BinaryIO:
+        """Its bytes, unzipped if it is gzipped.
+
+        Raises:
+            DataError: it cannot be opened, or the URL cannot be reached.
+        """
+        gzipped = self.path.endswith(".gz")
+        try:
+            if is_url(self.path):
+                import fsspec
+
+                remote = cast(Any, fsspec.open(self.path, "rb", compression="gzip" if gzipped else None))
+                return cast(BinaryIO, remote.open())
+            return cast(BinaryIO, gzip.open(self.path, "rb") if gzipped else open(self.path, "rb"))
+        except (OSError, ImportError, ValueError) as error:  # fsspec: unknown protocol, missing package, no network
+            raise DataError(f"{self.path} cannot be read ({error}); check that it exists and may be read") from error
+
+
+def base_name(path: str | Path) -> str:
+    """The last part of a path or URL."""
+    return PurePosixPath(str(path).split("?")[0].replace("\\", "/")).name
+
+
+def is_url(source: str | Path) -> bool:
+    """Whether ``source`` is a URL, such as ``https://…`` or ``s3://…``."""
+    return "://" in str(source)
+
+
+def file_format(path: str | Path) -> str | None:
+    """The format that the ending of ``path`` stands for, one of `FORMATS`; None where it stands for none."""
+    name = base_name(path).lower().removesuffix(".gz")
+    return _ENDINGS.get(PurePosixPath(name).suffix)
+
+
+def split_of(name: str) -> str | None:
+    """``train``, ``validation`` or ``test`` where the words of a file or folder name hold exactly one of these.
+
+    >>> split_of("sst2_train.csv"), split_of("dev.tsv"), split_of("train-00000-of-00002.parquet")
+    ('train', 'validation', 'train')
+    >>> split_of("reviews.csv") is split_of("train_test.csv") is None
+    True
+    """
+    words = re.split(r"[-_. ]+", name.lower())
+    splits = {_SPLIT_WORDS[word] for word in words if word in _SPLIT_WORDS}
+    return splits.pop() if len(splits) == 1 else None
+
+
+def find_files(source: str | Path) -> list[DataFile]:
+    """The files that ``source`` stands for, sorted by path.
+
+    Args:
+        source: a file, a folder, a glob such as ``parts/*.csv``, or a URL.
+
+    Raises:
+        DataError: there is no such file or folder (with near names), nothing matches the glob, the ending of the file
+            stands for no format, or the folder holds no data.
+    """
+    text = str(source)
+    if is_url(text):
+        return [DataFile(text, _require_format(text))]
+    path = Path(text).expanduser()
+    if path.is_dir():
+        return _files_of_folder(path)
+    if path.exists():
+        return [DataFile(str(path), _require_format(text))]
+    if glob.has_magic(text):
+        found = [Path(name) for name in sorted(glob.glob(str(path), recursive=True))]
+        files = _data_files(name for name in found if name.is_file())
+        if not files:
+            raise DataError(f"no data file matches '{text}'; expected files ending in {', '.join(FORMATS)}")
+        return files
+    raise DataError(f"there is no file or folder '{text}'; {_near(path)}")
+
+
+def _require_format(path: str) -> str:
+    found = file_format(path)
+    if found is None:
+        raise DataError(f"'{base_name(path)}' has no ending that stands for a format; expected {_listed(FORMATS)}")
+    return found
+
+
+def _near(path: Path) -> str:
+    folder = path.parent
+    while not folder.is_dir() and folder != folder.parent:
+        path, folder = folder, folder.parent
+    names = sorted(entry.name for entry in folder.iterdir() if not entry.name.startswith("."))
+    near = difflib.get_close_matches(path.name, names, n=3, cutoff=0.6)
+    if near:
+        return f"did you mean {' or '.join(near)}?"
+    where = "the current folder" if folder == Path() else f"folder '{folder.name}'"
+    return f"{where} holds {', '.join(names[:8]) or 'nothing'}{', …' if len(names) > 8 else ''}"
+
+
+def _listed(names: Iterable[str]) -> str:
+    *first, last = names
+    return f"{', '.join(first)} or {last}"
+
+
+def _data_files(paths: Iterable[Path], split: str | None = None) -> list[DataFile]:
+    """The data files among ``paths``; text files only where there are no tables (a README.txt is no data)."""
+    files = [
+        DataFile(str(path), found, split or split_of(path.name))
+        for path in paths
+        if (found := file_format(path)) and path.name not in _NOT_DATA and not path.name.startswith(".")
+    ]
+    tables = [file for file in files if file.format != "txt"]
+    return tables or files
+
+
+def _files_of_folder(folder: Path) -> list[DataFile]:
+    entries = sorted(entry for entry in folder.iterdir() if not entry.name.startswith("."))
+    files = _files_inside(entries)
+    if not files:
+        found = ", ".join(entry.name for entry in entries[:8]) or "nothing"
+        raise DataError(
+            f"folder '{folder.name}' holds no data (found: {found}{', …' if len(entries) > 8 else ''}); expected files "
+            f"ending in {_listed(FORMATS)}, or one folder a class with .txt files in it"
+        )
+    return files
+
+
+def _files_inside(entries: list[Path], split: str | None = None) -> list[DataFile]:
+    folders = [entry for entry in entries if entry.is_dir()]
+    contents = {entry: sorted(entry.iterdir()) for entry in folders}
+    by_split = [
+        file
+        for entry in folders
+        if (inner := split_of(entry.name)) and not split
+        for file in _files_inside(contents[entry], inner)
+    ]
+    if by_split:
+        return by_split
+    texts = [
+        DataFile(str(path), "txt", split, entry.name)
+        for entry in folders
+        for path in contents[entry]
+        if file_format(path) == "txt" and path.is_file()
+    ]
+    tables = _data_files((entry for entry in entries if entry.is_file()), split)
+    if texts and len({file.label for file in texts}) > 1:
+        return texts
+    if tables:
+        return tables
+    # The layout of a cloned Hub repository keeps its files in data/.
+    return next((_files_inside(contents[entry]) for entry in folders if entry.name == "data"), [])
