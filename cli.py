@@ -1,6 +1,6 @@
 """The command line: one thin function a command, over the Python call of the same name.
 
-Every command also takes ``--json`` (one JSON document to stdout, everything else to stderr) and ``--debug`` (tracebacks).
+Every command also takes ``--json`` (one JSON document to stdout, all else to stderr) and ``--debug`` (tracebacks).
 Exit codes: 0 done, 1 failed or some rows failed, 2 wrong usage. Nothing heavy is imported at module level: the help
 of every command must come at once.
 """
@@ -26,6 +26,8 @@ from .pipelines.tasks import TASKS
 
 if TYPE_CHECKING:
     from rich.console import Console
+
+    from .cards.facts import EvaluationFacts
 
 app = typer.Typer(
     name="quintet",
@@ -67,7 +69,7 @@ def command(function: Callable[..., Answer]) -> Callable[..., Answer]:
             raise _ended("interrupted", 130, debug) from error
         except BrokenPipeError as error:
             raise typer.Exit(1) from error
-        except Exception as error:  # noqa: BLE001 - the last place where it can become a sentence
+        except Exception as error:
             reason = f"{type(error).__name__}: {error} (not an error that was foreseen; --debug shows where it arose)"
             raise _ended(reason, 1, debug) from error
         if as_json:
@@ -81,7 +83,9 @@ def command(function: Callable[..., Answer]) -> Callable[..., Answer]:
             "json",
             inspect.Parameter.KEYWORD_ONLY,
             default=False,
-            annotation=Annotated[bool, typer.Option("--json", help="print one JSON document to stdout, all else to stderr")],
+            annotation=Annotated[
+                bool, typer.Option("--json", help="print one JSON document to stdout, all else to stderr")
+            ],
         ),
         inspect.Parameter(
             "debug",
@@ -137,7 +141,7 @@ def _list(text: str | None) -> list[str]:
     return [entry.strip() for entry in text.split(",") if entry.strip()] if text else []
 
 
-# ---------------------------------------------------------------------------------------------------- options in common
+# ----------------------------------------------------------------------------------- options in common
 
 TaskName = Annotated[str, typer.Argument(help="task: sentiment (`quintet tasks` lists them)", show_default=False)]
 Columns = Annotated[str | None, typer.Option(help="the data's name of each column: text=review,label=stars")]
@@ -151,7 +155,7 @@ Fast = Annotated[bool, typer.Option("--fast", help="bfloat16 where the hardware 
 TrustRemoteCode = Annotated[bool, typer.Option("--trust-remote-code", help="run code that comes with the checkpoint")]
 
 
-# ------------------------------------------------------------------------------------------------------------ the tables
+# ------------------------------------------------------------------------------------------ the tables
 
 
 @command
@@ -174,7 +178,8 @@ def tasks() -> Answer:
 def models() -> Answer:
     """The table of model families that can be trained from scratch."""
     rows = [
-        {"name": family.name, "summary": family.summary, "paper": family.paper, "tasks": list(family.tasks)} for family in FAMILIES
+        {"name": family.name, "summary": family.summary, "paper": family.paper, "tasks": list(family.tasks)}
+        for family in FAMILIES
     ]
     return Answer(rows, lambda console: _print_rows(console, rows))
 
@@ -190,26 +195,40 @@ def _print_rows(console: Console, rows: Sequence[Mapping[str, Any]]) -> None:
     console.print(table, soft_wrap=False)
 
 
-# ------------------------------------------------------------------------------------------------------------------ run
+# ------------------------------------------------------------------------------------------------- run
 
 
 @command
 def run(
     task: TaskName,
-    inputs: Annotated[list[str], typer.Argument(help="texts, a file (csv, tsv, jsonl, json, parquet, txt), or - for lines from stdin")],
-    model: Annotated[str | None, typer.Option(help="checkpoint folder, Hub id with @revision, or embedded name; default: the task's")] = None,
+    inputs: Annotated[
+        list[str], typer.Argument(help="texts, a file (csv, tsv, jsonl, json, parquet, txt), or - for lines from stdin")
+    ],
+    model: Annotated[
+        str | None, typer.Option(help="checkpoint folder, Hub id with @revision, or embedded name; default: the task's")
+    ] = None,
     columns: Columns = None,
     output: Annotated[str | None, typer.Option(help="file for the results: .csv, .jsonl, .json or .parquet")] = None,
-    text: Annotated[bool, typer.Option("--text", help="take the arguments as text even if a file has that name")] = False,
-    top_k: Annotated[int | None, typer.Option(help="labels for each input, the most probable first; default: one")] = None,
-    all_labels: Annotated[bool, typer.Option("--all-labels", help="the scores of all labels for each input")] = False,
-    neutral: Annotated[float | None, typer.Option(help="answers of lower probability become `neutral`, fraction in [0, 1]")] = None,
-    function_to_apply: Annotated[
-        Literal["softmax", "sigmoid", "none"] | None, typer.Option(help="from logits to scores; default: the checkpoint's problem type")
+    text: Annotated[
+        bool, typer.Option("--text", help="take the arguments as text even if a file has that name")
+    ] = False,
+    top_k: Annotated[
+        int | None, typer.Option(help="labels for each input, the most probable first; default: one")
     ] = None,
-    truncation: Annotated[bool, typer.Option("--truncation", help="cut long texts instead of reading them in windows")] = False,
+    all_labels: Annotated[bool, typer.Option("--all-labels", help="the scores of all labels for each input")] = False,
+    neutral: Annotated[
+        float | None, typer.Option(help="answers of lower probability become `neutral`, fraction in [0, 1]")
+    ] = None,
+    function_to_apply: Annotated[
+        Literal["softmax", "sigmoid", "none"] | None,
+        typer.Option(help="from logits to scores; default: the checkpoint's problem type"),
+    ] = None,
+    truncation: Annotated[
+        bool, typer.Option("--truncation", help="cut long texts instead of reading them in windows")
+    ] = False,
     on_error: Annotated[
-        Literal["raise", "record"] | None, typer.Option(help="a bad row stops the run, or is recorded; default: record for files")
+        Literal["raise", "record"] | None,
+        typer.Option(help="a bad row stops the run, or is recorded; default: record for files"),
     ] = None,
     batch_size: BatchSize = None,
     device: Device = None,
@@ -249,7 +268,7 @@ def run(
 
 @contextlib.contextmanager
 def _progress(unit: str) -> Any:
-    """A bar on stderr with rate and time left, drawn once there is work of more than a moment; yields ``advance(done, total)``."""
+    """A bar on stderr with rate and time left, where stderr is a terminal; yields ``advance(done, total)``."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
 
     console = _console(stderr=True)
@@ -270,6 +289,258 @@ def _progress(unit: str) -> Any:
         yield advance
 
 
+# -------------------------------------------------------------------------------------------- finetune
+
+
+def _finetune(**given: Any) -> Answer:
+    """Train a model on your data; flags go before the settings of --config."""
+
+    from .finetune.dry_run import DryRun
+    from .finetune.settings_file import read_settings
+    from .finetune.training import finetune_with
+
+    config = given.pop("config")
+    flags = {name: _value(name, value) for name, value in given.items() if value is not None}
+    settings = FinetuneSettings(**(read_settings(config, flags) if config else _complete(flags)))
+    result = finetune_with(settings)
+    if isinstance(result, DryRun):
+        return Answer(result.to_json(), lambda console: result.show(console))
+
+    from .cards.facts import to_json
+
+    def show(console: Console) -> None:
+        for evaluation in result.evaluations:
+            _print_evaluation(console, evaluation)
+        console.print(f'next: quintet run {settings.task} --model {settings.output} "…"')
+
+    return Answer(to_json(result), show)
+
+
+def _complete(flags: Mapping[str, Any]) -> dict[str, Any]:
+    missing = [flag(name) for name in ("model", "dataset", "output") if name not in flags]
+    if missing:
+        raise UsageError(
+            f"finetune needs {', '.join(missing)}; give the flag, or --config with a TOML file that has it."
+        )
+    return dict(flags)
+
+
+_SETTINGS = {item.name: item for item in dataclasses.fields(FinetuneSettings)}
+_SETTING_TYPES = get_type_hints(FinetuneSettings)
+
+
+def _value(name: str, value: Any) -> Any:
+    """A flag's value as the setting's type: lists and mappings come as text with commas."""
+    origin = get_origin(_SETTING_TYPES[name])
+    if origin is tuple:
+        return tuple(_list(value))
+    return _mapping(value, flag(name)) if origin is Mapping else value
+
+
+def _setting_option(item: dataclasses.Field[Any]) -> inspect.Parameter:
+    """A setting as an option that is None unless given, so that the settings file decides where the flag is silent."""
+    annotation = _SETTING_TYPES[item.name]
+    options = [option for option in get_args(annotation) if option is not type(None)]
+    if get_origin(annotation) in (tuple, Mapping):
+        annotation = str
+    elif get_origin(annotation) is not Literal and options:
+        (annotation,) = options
+    default = default_of(item)
+    help_text = item.metadata["help"]
+    if default not in (None, "", (), {}, dataclasses.MISSING) and not isinstance(default, bool):
+        help_text += f" [default: {default}]"
+    names = [f"{flag(item.name)}/--no-{flag(item.name)[2:]}"] if default is True else [flag(item.name)]
+    option = typer.Option(*names, help=help_text, show_default=False, rich_help_panel=_panel(item.name))
+    return inspect.Parameter(
+        item.name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=Annotated[annotation | None, option]
+    )
+
+
+_PANELS = {  # the first setting of each group of FinetuneSettings -> its heading in the help
+    "task": "What to train",
+    "columns": "Data",
+    "model_args": "Model",
+    "epochs": "Optimization",
+    "teacher": "Teacher",
+    "eval_every": "Evaluation",
+    "save_every": "Running",
+}
+
+
+def _panel(name: str) -> str:
+    heading = ""
+    for item in _SETTINGS:
+        heading = _PANELS.get(item, heading)
+        if item == name:
+            break
+    return heading
+
+
+_finetune.__name__ = "finetune"
+_finetune.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
+    [
+        inspect.Parameter("task", inspect.Parameter.KEYWORD_ONLY, annotation=TaskName),
+        *(_setting_option(item) for item in _SETTINGS.values() if item.name != "task"),
+        inspect.Parameter(
+            "config",
+            inspect.Parameter.KEYWORD_ONLY,
+            default=None,
+            annotation=Annotated[
+                str | None, typer.Option(help="TOML file of settings", rich_help_panel="What to train")
+            ],
+        ),
+    ]
+)
+command(_finetune)
+
+
+# ----------------------------------------------------------------------------------- evaluate and data
+
+
+@command
+def evaluate(
+    checkpoint: Annotated[
+        str, typer.Argument(help="checkpoint folder, Hub id with @revision, embedded name, or sentiment")
+    ],
+    dataset: Annotated[
+        str, typer.Option(help="file, folder, glob, comma-separated list of these, URL, or Hub id with @revision")
+    ],
+    task: Annotated[str | None, typer.Option(help="default: the task stated by the checkpoint")] = None,
+    split: Annotated[
+        str | None, typer.Option(help="default: test, else validation, else the only one; may be sliced: test[:10%]")
+    ] = None,
+    columns: Columns = None,
+    config: Annotated[str | None, typer.Option(help="configuration of a Hub data set")] = None,
+    label_map: Annotated[
+        str | None, typer.Option(help="labels of the data in the checkpoint's words: 0=negative,1=positive")
+    ] = None,
+    output: Annotated[
+        str | None, typer.Option(help="folder for the facts and pictures; default: evaluation/ in the checkpoint")
+    ] = None,
+    limit: Annotated[int | None, typer.Option(help="rows to evaluate at most")] = None,
+    bad_rows: Annotated[
+        Literal["raise", "skip"], typer.Option(help="a bad row stops the run, or is skipped and counted")
+    ] = "raise",
+    allow_training_rows: Annotated[
+        bool, typer.Option("--allow-training-rows", help="evaluate even on the rows that the checkpoint was trained on")
+    ] = False,
+    bootstrap: Annotated[int, typer.Option(help="resamples for the 95 % intervals")] = 1000,
+    seed: Annotated[int, typer.Option(help="of the resamples")] = 0,
+    batch_size: BatchSize = None,
+    device: Device = None,
+    dtype: Dtype = None,
+    fast: Fast = False,
+    trust_remote_code: TrustRemoteCode = False,
+) -> Answer:
+    """Measure a checkpoint: metrics with intervals, baselines, confusion matrix, the most confident mistakes."""
+    from .cards.facts import to_json
+    from .finetune.evaluation import evaluate as evaluate_
+
+    with _progress("rows") as advance:
+        facts = evaluate_(
+            checkpoint,
+            dataset=dataset,
+            task=task,
+            split=split,
+            columns=_mapping(columns, "--columns") or None,
+            config=config,
+            label_map=_mapping(label_map, "--label-map") or None,
+            output=output,
+            limit=limit,
+            bad_rows=bad_rows,
+            allow_training_rows=allow_training_rows,
+            bootstrap=bootstrap,
+            seed=seed,
+            batch_size=batch_size,
+            device=device,
+            dtype=dtype,
+            fast=fast,
+            trust_remote_code=trust_remote_code,
+            progress=advance,
+        )
+    return Answer(to_json(facts), lambda console: _print_evaluation(console, facts, mistakes=5))
+
+
+def _print_evaluation(console: Console, facts: EvaluationFacts, *, mistakes: int = 0) -> None:
+    """Metrics beside the baselines, the classes, and the first mistakes."""
+    from rich.markup import escape
+    from rich.table import Table
+
+    table = Table(
+        title=f"{facts.data_name}, {facts.split}: {facts.count:,} rows",
+        box=None,
+        title_justify="left",
+        header_style="bold",
+    )
+    for heading in ("metric", "value", "95 % interval", *(baseline.name for baseline in facts.baselines)):
+        table.add_column(heading, justify="left" if heading == "metric" else "right")
+    for metric in facts.metrics:
+        interval = "" if metric.low is None else f"{metric.low:.4f} – {metric.high:.4f}"
+        others = [{other.name: other for other in baseline.metrics}.get(metric.name) for baseline in facts.baselines]
+        table.add_row(
+            metric.name,
+            f"{metric.value:.4f}",
+            interval,
+            *("" if other is None else f"{other.value:.4f}" for other in others),
+        )
+    console.print(table, soft_wrap=False)
+    if facts.per_class:
+        classes = Table(box=None, header_style="bold")
+        for heading in ("class", "rows", *(metric.name for metric in facts.per_class[0].metrics)):
+            classes.add_column(heading, justify="left" if heading == "class" else "right")
+        for row in facts.per_class:
+            classes.add_row(escape(row.label), f"{row.count:,}", *(f"{metric.value:.4f}" for metric in row.metrics))
+        console.print(classes, soft_wrap=False)
+    for mistake in facts.mistakes[:mistakes]:
+        answer = f"{mistake.label} taken for {mistake.prediction} ({mistake.confidence:.3f})"
+        console.print(f"[dim]row {mistake.row}: {escape(answer)}:[/dim] {escape(mistake.text)}")
+    for note in facts.notes:
+        console.print(f"[dim]{escape(note)}[/dim]")
+
+
+@command
+def data(
+    dataset: Annotated[
+        str, typer.Argument(help="file, folder, glob, comma-separated list of these, URL, or Hub id with @revision")
+    ],
+    task: Annotated[str, typer.Option(help="task whose columns to look for")] = "text-classification",
+    columns: Columns = None,
+    config: Annotated[str | None, typer.Option(help="configuration of a Hub data set")] = None,
+    train_split: Annotated[str | None, typer.Option(help="split to train on, may be sliced: train[:10%]")] = None,
+    validation_split: Annotated[
+        str | None, typer.Option(help="split to validate on; default: the given one, or carved")
+    ] = None,
+    test_split: Annotated[str | None, typer.Option(help="split to report on; default: the given one, if any")] = None,
+    validation_fraction: Annotated[
+        float, typer.Option(help="share of train carved for validation where none is given")
+    ] = 0.1,
+    test_fraction: Annotated[float, typer.Option(help="share of train carved for test where none is given")] = 0.0,
+    seed: Annotated[int, typer.Option(help="of carved splits")] = 0,
+) -> Answer:
+    """Show what training would see: splits, columns, labels, lengths, duplicates, bad rows, samples."""
+    from .finetune.data.description import describe_data, print_report
+    from .pipelines.tasks import find_task
+
+    report = describe_data(
+        dataset,
+        task=find_task(task),
+        columns=_mapping(columns, "--columns") or None,
+        config=config,
+        train_split=train_split,
+        validation_split=validation_split,
+        test_split=test_split,
+        validation_fraction=validation_fraction,
+        test_fraction=test_fraction,
+        seed=seed,
+    )
+    return Answer(report.to_json(), lambda console: print_report(report, console))
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """The console script ``quintet``."""
     app(args=list(arguments) if arguments is not None else None)
+
+
+def finetune_main() -> None:
+    """``python -m quintet.finetune …``, which `torchrun -m` can start."""
+    main(["finetune", *sys.argv[1:]])

@@ -122,6 +122,7 @@ class SplitFacts:
         label_histogram: rows per label; empty for regression and unlabelled rows.
         length_percentiles: text length in characters at ``0``, ``5``, ``50``, ``95``, ``99``, ``100`` per cent.
         duplicates: rows whose text was seen earlier in the same split.
+        label_mean: mean of the numeric labels of a regression; None for classes.
     """
 
     name: str
@@ -132,6 +133,7 @@ class SplitFacts:
     label_histogram: Mapping[str, int] = field(default_factory=dict)
     length_percentiles: Mapping[str, float] = field(default_factory=dict)
     duplicates: int | None = None
+    label_mean: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

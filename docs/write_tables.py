@@ -1,7 +1,7 @@
 """Writes the generated parts of the documents: the tables of tasks and models, and every `--help`.
 
-    python docs/write_tables.py            rewrites them
-    python docs/write_tables.py --check    exits 1 and names the file if one is out of date
+python docs/write_tables.py            rewrites them
+python docs/write_tables.py --check    exits 1 and names the file if one is out of date
 """
 
 import os
@@ -22,7 +22,9 @@ def tasks_table() -> str:
     for task in TASKS:
         aliases = f" ({', '.join(f'`{alias}`' for alias in task.aliases)})" if task.aliases else ""
         families = ", ".join(f"`{family}`" for family in task.families)
-        lines.append(f"| `{task.name}`{aliases} | {task.summary} | {families} | {', '.join(f'`{d}`' for d in task.default)} |")
+        lines.append(
+            f"| `{task.name}`{aliases} | {task.summary} | {families} | {', '.join(f'`{d}`' for d in task.default)} |"
+        )
     return "\n".join(lines)
 
 
@@ -38,7 +40,11 @@ def help_texts() -> str:
     parts = []
     for command in COMMANDS:
         done = subprocess.run(
-            [sys.executable, "-m", "quintet", command, "--help"], capture_output=True, text=True, env=environment, check=True
+            [sys.executable, "-m", "quintet", command, "--help"],
+            capture_output=True,
+            text=True,
+            env=environment,
+            check=True,
         )
         text = "\n".join(line.rstrip() for line in done.stdout.strip("\n").splitlines())
         parts.append(f"## quintet {command}\n\n```text\n{text}\n```")

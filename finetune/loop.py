@@ -103,28 +103,35 @@ class Loop:
         position, settings = self.position, self.settings
         clock = SavingClock(settings.save_interval.steps, settings.save_interval.seconds)
         self.model.train()
+        mark = time.monotonic()
         for step in self.reader.steps(position.step) if position.stopped_by is None else ():
-            started = time.monotonic()
+            # Train.
             line, signal_number = self._step(step, request)
-            line["seconds"] = round(time.monotonic() - started, 4)
+            line["seconds"] = round(-mark + (mark := time.monotonic()), 4)
             position.step += 1
             position.samples += len(step.rows)
             position.step_seconds += line["seconds"]
+            position.seconds += line["seconds"]
+
+            # Measure.
             is_late = settings.max_minutes is not None and position.seconds >= 60 * settings.max_minutes
             is_last = self._any_process(is_late) or position.step == self.plan.total_steps
-            if self.state and (is_last or self._is_measured(position.step)):
+            if self.state and self.recipe.has_validation and (is_last or self._is_measured(position.step)):
                 line["validation"] = self._measure()
-            position.seconds += time.monotonic() - started
             position.stopped_by = self._reason_to_stop(is_last)
+            position.seconds += -mark + (mark := time.monotonic())
+
+            # Tell.
             self.accelerator.log(_flat(line), step=position.step)
             self.progress.advance(line, position)
             if log:
                 position.log_bytes = log.write(line)
+
+            # Save.
             is_over = bool(position.stopped_by or signal_number or position.step >= last)
             if self.state and (self._any_process(clock.is_due(position.step)) or is_over):
-                started = time.monotonic()
                 is_saved = self._save(self.state)
-                clock.saved(cost := time.monotonic() - started)
+                clock.saved(cost := -mark + (mark := time.monotonic()))
                 position.seconds += cost
                 if signal_number and not position.stopped_by:
                     raise InterruptedTraining(position.step, signal_number, is_saved)

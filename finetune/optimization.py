@@ -3,11 +3,48 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Mapping, Sequence
 
 import torch
 
 from .recipe import ParameterGroup
+from .settings import FinetuneSettings
+
+
+def parameter_groups(model: torch.nn.Module, settings: FinetuneSettings) -> list[ParameterGroup]:
+    """The trainable weights of ``model`` by what they get: matrices decay, biases and norms do not.
+
+    With ``layer_decay`` the learning rate falls by that factor per layer from the top down (Clark et al. 2020, ELECTRA);
+    with ``head_learning_rate`` the classification head has its own.
+    """
+    depth = 1 + max((number for name, _ in model.named_parameters() if (number := _layer_number(name)) >= 0), default=-1)
+    base_rate = settings.learning_rate or 0.0
+    groups: dict[tuple[float, float], list[torch.nn.Parameter]] = {}
+    for name, weight in model.named_parameters():
+        if not weight.requires_grad:
+            continue
+        decay = (settings.weight_decay or 0.0) if weight.ndim >= 2 else 0.0
+        in_head = is_head(model, name)
+        below_top = 0 if in_head else depth - _layer_number(name) if depth else 0
+        rate = base_rate * settings.layer_decay**below_top
+        if in_head and settings.head_learning_rate is not None:
+            rate = settings.head_learning_rate
+        groups.setdefault((rate, decay), []).append(weight)
+    return [ParameterGroup(weights, rate, decay) for (rate, decay), weights in groups.items()]
+
+
+def _layer_number(name: str) -> int:
+    """The number of the encoder layer that a weight is in, by its name; -1 for embeddings and what is outside layers."""
+    match = re.search(r"\.(?:layers?|h|blocks?|layer_groups)\.(\d+)\.", name)
+    return int(match[1]) if match else -1
+
+
+def is_head(model: torch.nn.Module, name: str) -> bool:
+    """Whether a weight belongs to what was put on top of the encoder: all outside of the base model, or ``classifier``."""
+    prefix = getattr(model, "base_model_prefix", "")
+    has_base = bool(prefix) and hasattr(model, prefix)
+    return ".classifier." in f".{name}" or (has_base and not name.startswith(prefix + "."))
 
 
 def build_optimizer(groups: Sequence[ParameterGroup], kind: str, device: torch.device) -> torch.optim.Optimizer:

@@ -8,10 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, Protocol
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
 import torch
+
+if TYPE_CHECKING:
+    from ..cards.facts import CalibrationFacts, EvaluationFacts
+    from ..pipelines.tasks import Task
+    from .data import TaskData
+    from .settings import FinetuneSettings
 
 Features = dict[str, Any]
 """The model input of one sample before padding, with its target; never tensors on a device."""
@@ -59,15 +66,17 @@ class TrainingRows(Protocol):
 
 
 class Recipe(Protocol):
-    """One task's part of training.
+    """One task's part of the loop.
 
     Attributes:
         metric: name of the metric by which the best checkpoint is kept.
         higher_is_better: its direction.
+        has_validation: whether there are rows to measure on; without them the last weights are kept.
     """
 
     metric: str
     higher_is_better: bool
+    has_validation: bool
 
     def features(self, rows: Mapping[str, Sequence[Any]]) -> list[Features]:
         """Rows as model input, by the pipeline's own preprocessing; encoded many at a time."""
@@ -95,4 +104,52 @@ class Recipe(Protocol):
 
     def evaluate(self, model: torch.nn.Module, rank: int, world_size: int) -> Mapping[str, float]:
         """Metrics on the validation split; every process calls it, with its share of the rows to do."""
+        ...
+
+
+class TaskRecipe(Recipe, Protocol):
+    """One task's part of the whole of training; the class is named in the task's row.
+
+    Attributes:
+        model: trained in place.
+        rows: to train on.
+        settings: with every value that the model decides filled in.
+    """
+
+    model: torch.nn.Module
+    rows: TrainingRows
+    settings: FinetuneSettings
+
+    @classmethod
+    def check(cls, settings: FinetuneSettings) -> None:
+        """Whether what ``settings`` name can be found; called before anything slow.
+
+        Raises:
+            QuintetError: it cannot.
+        """
+        ...
+
+    @classmethod
+    def start(cls, task: Task, settings: FinetuneSettings, data: TaskData, prepared: Path) -> TaskRecipe:
+        """The recipe with its model; what took time to prepare is kept in the folder ``prepared`` for a resumed run."""
+        ...
+
+    def conclude(self, weights: Mapping[str, torch.Tensor] | None, output: Path) -> None:
+        """Gives the model its final weights: ``weights`` (None keeps those it has), with additions merged."""
+        ...
+
+    def calibrate(self) -> CalibrationFacts | None:
+        """Changes the final weights so that probabilities are honest; None where that cannot be done."""
+        ...
+
+    def export(self, output: Path) -> None:
+        """Writes the checkpoint to ``output``."""
+        ...
+
+    def evaluate_export(self, output: Path, data: TaskData) -> tuple[EvaluationFacts, ...]:
+        """Metrics of the checkpoint in ``output``, read back, on every split that it was not trained on."""
+        ...
+
+    def facts(self, output: Path) -> Mapping[str, Any]:
+        """What the recipe knows for `RunFacts`: family, base model, labels, parameters, hash of the weights …"""
         ...

@@ -54,7 +54,9 @@ _LABELLED_SECRETS = re.compile(
     r"(?!<token>)([\w.%+/=~-]{8,})"
 )
 _CREDENTIALS = re.compile(r"(?<=://)[^\s/@]+@")
-_QUOTED_PATH = re.compile(r"(?P<quote>[\"'])(?P<path>(?:file://)?(?:/[^/\"'\n]+){2,}/?|[A-Za-z]:\\[^\"'\n]+)(?P=quote)")
+_QUOTED_PATH = re.compile(
+    r"(?P<quote>[\"'])(?P<path>(?:file://)?(?:/[^/\"'\n]+){2,}/?|~(?:/[^/\"'\n]+)+/?|[A-Za-z]:\\[^\"'\n]+)(?P=quote)"
+)
 _WINDOWS_PATH = re.compile(r"(?<![\w/\\])(?:[A-Za-z]:[\\/](?!/)|\\\\[\w.$-]+\\)[^\s\"'<>|*?,;]*")
 _POSIX_PATH = re.compile(
     r"(?<![\w/.<>)\]\\~%-])(?:file://)?"
@@ -117,8 +119,11 @@ def _is_secret(key: Any, value: Any) -> bool:
 
 
 def _scrub_text(text: str) -> str:
-    if text.startswith(("/", "~/", "file://")) and "\n" not in text and _exists(text.removeprefix("file://")):
+    if text.startswith("/") and text.strip("/") and "\n" not in text and _exists(text):
         text = _last_part(text)  # the only way to know where a path with spaces ends
+    home = str(Path.home())
+    if len(home) > 1:
+        text = re.sub(rf"(?<![\w/]){re.escape(home)}(?![\w.-])", "~", text)
     for secret in _environment_secrets():
         text = text.replace(secret, TOKEN)
     text = _SECRETS.sub(TOKEN, text)
@@ -147,11 +152,10 @@ def _environment_secrets() -> list[str]:
 
 @functools.cache
 def _private_names() -> tuple[tuple[re.Pattern[str], str], ...]:
-    """Patterns for this machine's home, user and host."""
+    """Patterns for this machine's users and hosts."""
     users = {os.environ.get("USER"), os.environ.get("LOGNAME"), os.environ.get("USERNAME"), _login()}
     hosts = {os.environ.get("HOSTNAME"), socket.gethostname(), *socket.gethostname().split(".")[:1]}
-    home = str(Path.home()).rstrip("/")
-    patterns = [(re.compile(rf"{re.escape(home)}(?=/)/?"), "")] if home.count("/") >= 2 else []
+    patterns = []
     for name in _telling(hosts):
         patterns.append((re.compile(rf"(?<![A-Za-z0-9]){re.escape(name)}(?![A-Za-z0-9])"), HOST))
     for name in _telling(users):

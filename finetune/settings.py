@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import NoneType, UnionType
-from typing import Any, Literal, get_args, get_origin, get_type_hints
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from ..pipelines.errors import UsageError
 from .intervals import Interval, parse_interval
@@ -81,9 +81,12 @@ class FinetuneSettings:
     )
     test_split: str | None = setting(None, "split to report on; default: the given one, if any")
     validation_fraction: float = setting(
-        0.1, "share of train carved for validation where none is given, fraction in (0, 1)"
+        0.1, "share of train carved for validation where none is given, fraction in [0, 1); 0 measures nothing"
     )
     test_fraction: float = setting(0.0, "share of train carved for test where none is given, fraction in [0, 1)")
+    problem_type: Literal["single_label_classification", "multi_label_classification", "regression"] | None = setting(
+        None, "kind of the labels; default: as found"
+    )
     label_names: tuple[str, ...] = setting((), "names of the labels in the order of their ids: negative,positive")
     bad_rows: Literal["raise", "skip"] = setting(
         "raise", "a bad row stops the run, or is skipped and kept in rejected.jsonl"
@@ -208,8 +211,12 @@ class FinetuneSettings:
         return dataclasses.replace(self, **missing)
 
     def changed(self) -> tuple[str, ...]:
-        """Names of the settings that differ from their defaults, in the order of the fields."""
-        return tuple(item.name for item in dataclasses.fields(self) if getattr(self, item.name) != default_of(item))
+        """Names of the settings that differ from their defaults, in the order of the fields; not those that have none."""
+        return tuple(
+            item.name
+            for item in dataclasses.fields(self)
+            if default_of(item) not in (dataclasses.MISSING, getattr(self, item.name))
+        )
 
     @classmethod
     def from_toml(cls, path: str | Path, overrides: Mapping[str, Any] | None = None) -> FinetuneSettings:
@@ -241,7 +248,7 @@ def flag(name: str) -> str:
 
 # name → (lowest, highest, whether the lowest itself is allowed, whether the highest is)
 _RANGES: Mapping[str, tuple[float, float, bool, bool]] = {
-    "validation_fraction": (0, 1, False, False),
+    "validation_fraction": (0, 1, True, False),
     "test_fraction": (0, 1, True, False),
     "max_rows": (1, float("inf"), True, False),
     "max_length": (3, float("inf"), True, False),  # fewer leave no token beside the special ones
@@ -276,7 +283,7 @@ def _wrong_types(settings: FinetuneSettings) -> list[str]:
     problems = []
     for name, annotation in get_type_hints(FinetuneSettings).items():
         value = getattr(settings, name)
-        options = get_args(annotation) if isinstance(annotation, UnionType) else (annotation,)
+        options = get_args(annotation) if get_origin(annotation) in (Union, UnionType) else (annotation,)
         if not any(_is_of_type(value, option) for option in options):
             expected = " or ".join(_type_name(option) for option in options if option is not NoneType)
             problems.append(f"{flag(name)} {value!r} must be {expected}")

@@ -17,6 +17,7 @@ from __future__ import annotations
 import dataclasses
 import errno
 import os
+import pickle
 import random
 import shutil
 import time
@@ -114,9 +115,9 @@ class StateFolder:
         path = states[-1] / "state.pt"
         try:
             content = torch.load(path, map_location="cpu", weights_only=True)
-        except (OSError, RuntimeError, ValueError, EOFError) as error:
+        except (OSError, RuntimeError, ValueError, EOFError, pickle.UnpicklingError) as error:
             raise TrainingError(
-                f"the saved state {FOLDER}/{states[-1].name} cannot be read ({error}); "
+                f"the saved state {FOLDER}/{states[-1].name} cannot be read ({type(error).__name__}); "
                 "delete the output folder or start again with --overwrite"
             ) from error
         check_same(content.pop("identity"), self.identity)
@@ -177,12 +178,13 @@ def write_state(content: Mapping[str, Any], path: Path) -> None:
     """Writes ``content`` in torch's format.
 
     Raises:
-        OSError: the disk is full or fails; torch itself says RuntimeError with a message about positions.
+        OSError: the disk is full or fails.
     """
-    try:
-        torch.save(content, path)
-    except RuntimeError as error:
-        raise OSError(errno.EIO, "the disk is full or fails") from error
+    with path.open("wb") as file:
+        try:
+            torch.save(content, file)
+        except RuntimeError as error:  # torch's words for it are "unexpected pos 704 vs 598"
+            raise OSError(errno.EIO, "the disk is full or fails") from error
 
 
 def _write_bytes(path: Path, content: bytes) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 import numpy
 import torch
@@ -106,7 +106,7 @@ class TextTokenizer:
             ) from error
         try:
             backend = Tokenizer.from_file(str(folder / TOKENIZER_FILE))
-        except Exception as error:  # noqa: BLE001 - tokenizers raises plain Exception for every broken file
+        except Exception as error:  # tokenizers raises plain Exception for whatever is wrong
             raise WeightsError(
                 f"{TOKENIZER_FILE} of checkpoint '{name}' is not a tokenizer ({error}); fetch the checkpoint again."
             ) from error
@@ -144,7 +144,7 @@ class TextTokenizer:
         """
         limits = [limit for limit in (_limit(tokenizer.model_max_length), max_length) if limit is not None]
         return cls(
-            tokenizer.backend_tokenizer if tokenizer.is_fast else None,
+            cast(Tokenizer, tokenizer.backend_tokenizer) if tokenizer.is_fast else None,
             max_length=min(limits, default=None),
             pad_id=_padding_id(tokenizer),
             pad_type_id=tokenizer.pad_token_type_id,
@@ -175,7 +175,9 @@ class TextTokenizer:
         if self._backend.padding is not None:
             self._backend.no_padding()
         inputs = list(texts) if pairs is None else list(zip(texts, pairs, strict=True))
-        return [self._from_encoding(encoding, pairs is not None) for encoding in self._backend.encode_batch_fast(inputs)]
+        return [
+            self._from_encoding(encoding, pairs is not None) for encoding in self._backend.encode_batch_fast(inputs)
+        ]
 
     def windows(self, encoded: Encoded, max_length: int, stride: int) -> list[Encoded]:
         """The text as overlapping windows of at most ``max_length`` tokens, each with its special tokens.
@@ -217,9 +219,9 @@ class TextTokenizer:
         return windows
 
     def pad(self, features: Sequence[Encoded | Mapping[str, Sequence[int]]]) -> dict[str, torch.Tensor]:
-        """The batch as int64 tensors ``(batch, length)``: input_ids, attention_mask (1 = text), token_type_ids if given.
+        """The batch as int64 tensors ``(batch, length)``; ``length`` is that of the longest text, and at least 1.
 
-        ``length`` is that of the longest text, and at least 1.
+        They are input_ids, attention_mask (1 at the text, 0 at the padding), and token_type_ids where given.
         """
         rows = [row.features() if isinstance(row, Encoded) else row for row in features]
         shape = (len(rows), max(1, max((len(row["input_ids"]) for row in rows), default=1)))
@@ -365,5 +367,7 @@ def _remove_local_paths(path: Path) -> None:
     if not path.is_file():
         return
     settings = json.loads(path.read_text(encoding="utf-8"))
-    kept = {key: value for key, value in settings.items() if key not in ("name_or_path", "is_local", "local_files_only")}
+    kept = {
+        key: value for key, value in settings.items() if key not in ("name_or_path", "is_local", "local_files_only")
+    }
     path.write_text(json.dumps(kept, indent=2, ensure_ascii=False, sort_keys=True) + "\n", encoding="utf-8")

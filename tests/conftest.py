@@ -1,7 +1,7 @@
 """What every test gets: one thread, a cache of its own, and no way to any network but loopback.
 
-Set before anything is imported, for these variables are read at import. Two test processes with two spinning OpenMP threads each
-are forty times slower on two cores than one thread each.
+Set before anything is imported, for these variables are read at import. Two test processes with two spinning OpenMP
+threads each are forty times slower on two cores than one thread each.
 """
 
 import os

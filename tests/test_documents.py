@@ -8,7 +8,6 @@ import sys
 from pathlib import Path
 
 import pytest
-
 import quintet
 
 ROOT = Path(quintet.__file__).parent
@@ -20,8 +19,12 @@ sys.path.insert(0, str(ROOT / "tests/hub"))
 
 
 def blocks(document: Path) -> list[tuple[str, str]]:
-    """The runnable blocks of a document: (language, text). Blocks without a language are install commands or drawings."""
-    return [(language, text) for language, text in BLOCK.findall(document.read_text(encoding="utf-8")) if language in ("python", "bash")]
+    """The runnable blocks of a document as (language, text); those without a language are installs or drawings."""
+    return [
+        (language, text)
+        for language, text in BLOCK.findall(document.read_text(encoding="utf-8"))
+        if language in ("python", "bash")
+    ]
 
 
 def write_reviews(path: Path, rows: int = 60) -> None:
@@ -36,7 +39,9 @@ def write_reviews(path: Path, rows: int = 60) -> None:
     for index in range(rows):
         stars = ["positive", "negative"][index % 2]
         first, second = draw.sample(words[stars], 2)
-        lines.append(f"The {draw.choice(things)} was {first} and the {draw.choice(things)} {second} on visit {index}.,{stars}")
+        lines.append(
+            f"The {draw.choice(things)} was {first} and the {draw.choice(things)} {second} on visit {index}.,{stars}"
+        )
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
@@ -54,7 +59,12 @@ def tiny_checkpoint(folder: Path) -> None:
         single="[CLS] $A [SEP]", pair="[CLS] $A [SEP] $B [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
     )
     PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer, pad_token="[PAD]", unk_token="[UNK]", cls_token="[CLS]", sep_token="[SEP]", model_max_length=64
+        tokenizer_object=tokenizer,
+        pad_token="[PAD]",
+        unk_token="[UNK]",
+        cls_token="[CLS]",
+        sep_token="[SEP]",
+        model_max_length=64,
     ).save_pretrained(folder)
     torch.manual_seed(0)
     DistilBertForSequenceClassification(
@@ -80,7 +90,10 @@ def hub(tmp_path_factory):
     folder = tmp_path_factory.mktemp("hub")
     checkpoint = folder / "checkpoint"
     tiny_checkpoint(checkpoint)
-    with LoopbackHub(folder / "store", tokens={"owner": {"user": "distilbert", "role": "write"}}) as server, pytest.MonkeyPatch.context() as patch:
+    with (
+        LoopbackHub(folder / "store", tokens={"owner": {"user": "distilbert", "role": "write"}}) as server,
+        pytest.MonkeyPatch.context() as patch,
+    ):
         patch.setattr(constants, "HF_HUB_DISABLE_XET", True)
         api = HfApi(endpoint=server.url, token="owner")
         api.create_repo(HUB_MODEL)
@@ -113,7 +126,9 @@ def test_there_are_blocks_to_run():
 
 
 def test_generated_tables_and_help_texts_are_up_to_date():
-    done = subprocess.run([sys.executable, ROOT / "docs/write_tables.py", "--check"], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, ROOT / "docs/write_tables.py", "--check"], capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stdout + done.stderr
 
 

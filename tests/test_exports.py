@@ -6,10 +6,16 @@ import sys
 from pathlib import Path
 
 import pytest
-
 import quintet
 
-PACKAGES = ("quintet", "quintet.pipelines", "quintet.pipelines.models", "quintet.finetune", "quintet.finetune.data", "quintet.cards")
+PACKAGES = (
+    "quintet",
+    "quintet.pipelines",
+    "quintet.pipelines.models",
+    "quintet.finetune",
+    "quintet.finetune.data",
+    "quintet.cards",
+)
 
 
 @pytest.mark.parametrize("package", PACKAGES)

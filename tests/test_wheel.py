@@ -8,11 +8,12 @@ import zipfile
 from pathlib import Path
 
 import pytest
-
 import quintet
 
 ROOT = Path(quintet.__file__).parent
-LEFT_OUT = shutil.ignore_patterns(".git", ".venv", "build", "out", "*.egg-info", "__pycache__", ".*_cache", ".hypothesis")
+LEFT_OUT = shutil.ignore_patterns(
+    ".git", ".venv", "build", "out", "*.egg-info", "__pycache__", ".*_cache", ".hypothesis"
+)
 
 
 @pytest.fixture(scope="module")
@@ -21,7 +22,18 @@ def wheel(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("wheel")
     shutil.copytree(ROOT, folder / "tree", ignore=LEFT_OUT)
     subprocess.run(
-        [sys.executable, "-m", "pip", "wheel", "--no-build-isolation", "--no-deps", "--quiet", "-w", folder, folder / "tree"],
+        [
+            sys.executable,
+            "-m",
+            "pip",
+            "wheel",
+            "--no-build-isolation",
+            "--no-deps",
+            "--quiet",
+            "-w",
+            folder,
+            folder / "tree",
+        ],
         check=True,
         capture_output=True,
     )
@@ -33,7 +45,10 @@ def wheel(tmp_path_factory) -> Path:
 def test_wheel_has_every_module_and_every_embedded_file(wheel):
     inside = {name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name}
     expected = {"quintet/py.typed"}
-    for path in [*ROOT.glob("*.py"), *(p for folder in ("pipelines", "finetune", "cards") for p in (ROOT / folder).rglob("*"))]:
+    for path in [
+        *ROOT.glob("*.py"),
+        *(p for folder in ("pipelines", "finetune", "cards") for p in (ROOT / folder).rglob("*")),
+    ]:
         is_module = path.suffix == ".py"
         is_embedded = "embedded" in path.parts and path.is_file() and "__pycache__" not in path.parts
         if is_module or is_embedded:

@@ -1,4 +1,4 @@
-"""What makes a plain text classifier a transformers model: labels in, loss and logits out, weights kept as it drew them.
+"""What makes a plain text classifier a transformers model: labels in, loss and logits out, its own initial weights.
 
 This file and the ones it imports are copied into every checkpoint, so that it loads in transformers without Quintet.
 Hence relative imports of files beside it only, and ValueError for what is wrong.
@@ -37,7 +37,7 @@ class TextClassifierModel(PreTrainedModel):
         self.post_init()
 
     def _init_weights(self, module: nn.Module) -> None:
-        """Draws the weights that a checkpoint did not hold, a new classifier for instance, as the network draws them."""
+        """Draws the weights that a checkpoint did not hold (a new classifier, say) as the network draws them."""
         reset = getattr(module, "reset_parameters", None) or getattr(module, "_reset_parameters", None)
         if reset is not None:
             reset()
@@ -62,8 +62,8 @@ class TextClassifierModel(PreTrainedModel):
         Args:
             input_ids: ``(batch, length)`` int64.
             attention_mask: ``(batch, length)``, 1 at the text and 0 at the padding after it; None without padding.
-            labels: by the configuration's ``problem_type``: class ids ``(batch,)`` int64 (cross-entropy), 0 or 1 for each
-                class ``(batch, num_labels)`` (binary cross-entropy), or values ``(batch,)`` (squared error).
+            labels: by the configuration's ``problem_type``: class ids ``(batch,)`` int64 (cross-entropy), 0 or 1 for
+                each class ``(batch, num_labels)`` (binary cross-entropy), or values ``(batch,)`` (squared error).
             kwargs: what transformers passes along to every model (``return_dict``, ``token_type_ids``); not used.
         """
         logits = self.network(input_ids, attention_mask)

@@ -35,7 +35,7 @@ class RecurrentForSequenceClassification(TextClassifierModel):
     def __init__(self, config: RecurrentConfig) -> None:
         network = RecurrentClassifier(
             vocab_size=config.vocab_size,
-            num_labels=config.num_labels,
+            num_labels=len(config.id2label or {}),
             cell=config.cell,
             embedding_size=config.embedding_size,
             hidden_size=config.hidden_size,

@@ -32,7 +32,7 @@ class TextConvolutionForSequenceClassification(TextClassifierModel):
     def __init__(self, config: TextConvolutionConfig) -> None:
         network = TextConvolutionClassifier(
             vocab_size=config.vocab_size,
-            num_labels=config.num_labels,
+            num_labels=len(config.id2label or {}),
             embedding_size=config.embedding_size,
             filters=config.filters,
             kernel_sizes=config.kernel_sizes,

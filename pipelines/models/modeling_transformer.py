@@ -34,7 +34,7 @@ class TransformerForSequenceClassification(TextClassifierModel):
     def __init__(self, config: TransformerConfig) -> None:
         network = TransformerClassifier(
             vocab_size=config.vocab_size,
-            num_labels=config.num_labels,
+            num_labels=len(config.id2label or {}),
             hidden_size=config.hidden_size,
             layers=config.layers,
             heads=config.heads,

@@ -30,7 +30,7 @@ class ElmanCell(nn.RNN):
     def reset_parameters(self) -> None:
         """Draws all weights anew."""
         super().reset_parameters()
-        nn.init.orthogonal_(self.weight_hh_l0)
+        nn.init.orthogonal_(self.get_parameter("weight_hh_l0"))
 
 
 class LongShortTermCell(nn.LSTM):
@@ -45,8 +45,8 @@ class LongShortTermCell(nn.LSTM):
         super().reset_parameters()
         forget_gate = slice(self.hidden_size, 2 * self.hidden_size)
         with torch.no_grad():
-            self.bias_ih_l0[forget_gate] = 1.0
-            self.bias_hh_l0[forget_gate] = 0.0
+            self.get_parameter("bias_ih_l0")[forget_gate] = 1.0
+            self.get_parameter("bias_hh_l0")[forget_gate] = 0.0
 
 
 CELLS = {"rnn": ElmanCell, "lstm": LongShortTermCell, "gru": nn.GRU}

@@ -50,7 +50,7 @@ def text_mask(input_ids: torch.Tensor, attention_mask: torch.Tensor | None) -> t
         return torch.ones_like(input_ids, dtype=torch.bool)
     check_shape(attention_mask, tuple(input_ids.shape), name="attention_mask")
     mask = attention_mask.bool()
-    if not torch.jit.is_tracing() and bool((mask[:, 1:] > mask[:, :-1]).any()):
+    if bool((mask[:, 1:] > mask[:, :-1]).any()):
         raise ValueError("attention_mask has padding before text; expected padding on the right.")
     # Without writing into the caller's tensor.
     return mask | (torch.arange(mask.shape[1], device=mask.device) == 0)

@@ -127,7 +127,8 @@ class TransformerClassifier(nn.Module):
         """
         mask = text_mask(input_ids, attention_mask)  # (batch, length)
         words = self.embedding(input_ids) * math.sqrt(self.embedding.embedding_dim)  # section 3.4
-        hidden = self.dropout(words + sinusoids(words.shape[1], words.shape[2], words.device))  # (batch, length, hidden)
+        positions = sinusoids(words.shape[1], words.shape[2], words.device)  # (length, hidden)
+        hidden = self.dropout(words + positions.to(words.dtype))  # (batch, length, hidden)
         for layer in self.layers:
             hidden = layer(hidden, mask)  # (batch, length, hidden)
         pool = max_pool if self.pooling == "max" else mean_pool

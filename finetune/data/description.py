@@ -1,0 +1,105 @@
+"""`describe_data`: what training would see of a data set, and the same as tables for people."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from ...pipelines.tasks import Task
+from .loading import load_data
+from .report import DataReport, SplitReport
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+_SHOWN_LABELS = 20  # rows of the histogram
+_SHOWN_REJECTED = 5
+_SHOWN_CHARACTERS = 200  # of a sample
+
+
+def describe_data(dataset: Any, *, task: Task, **options: Any) -> DataReport:
+    """What `load_data` finds in ``dataset``; bad rows are counted and listed instead of ending it.
+
+    Args:
+        dataset: as for `load_data`.
+        task: says which columns are read.
+        options: of `load_data`; ``bad_rows`` is ``skip`` unless given.
+
+    Raises:
+        UsageError, DataError: as for `load_data`.
+    """
+    return load_data(dataset, task=task, **{"bad_rows": "skip", **options}).report
+
+
+def print_report(report: DataReport, console: Console) -> None:
+    """Prints the report as tables: columns, splits, labels, leakage, bad rows, notices, samples."""
+    from rich.markup import escape
+    from rich.table import Table
+
+    where = report.name
+    where += f":{report.config}" if report.config else ""
+    where += f"@{report.revision[:12]}" if report.revision else ""
+    mapping = ", ".join(f"{ours} ← {theirs}" for ours, theirs in report.columns.items())
+    console.print(f"[bold]{escape(where)}[/bold] ({report.kind}), {report.problem_type.replace('_', ' ')}")
+    console.print(f"columns: {escape(mapping)}   [dim](found: {escape(', '.join(report.found_columns))})[/dim]")
+
+    splits = Table("split", box=None, header_style="bold")
+    for heading in ("rows", "duplicates", "characters: shortest", "median", "95 %", "longest"):
+        splits.add_column(heading, justify="right")
+    splits.add_column("fingerprint")
+    splits.add_column("rule")
+    for split in report.splits:
+        lengths = [f"{split.length_percentiles[percent]:,.0f}" for percent in ("0", "50", "95", "100")]
+        rule = split.rule if split.seed is None else f"{split.rule} (seed {split.seed})"
+        counts = [f"{split.rows:,}", f"{split.duplicates:,}"]
+        splits.add_row(split.name, *counts, *lengths, split.fingerprint[:12], escape(rule))
+    console.print(splits)
+
+    if report.labels is not None:
+        console.print(_histogram(report.labels, report.splits))
+    for pair, count in report.leakage.items():
+        if count:
+            first, second = pair.split("/")
+            console.print(f"[yellow]leakage: {count:,} texts are in both {first} and {second}[/yellow]")
+    if report.rejected_rows:
+        rows = "1 bad row" if report.rejected_rows == 1 else f"{report.rejected_rows:,} bad rows"
+        console.print(f"[yellow]{rows}; training stops at the first one unless --bad-rows skip is given:[/yellow]")
+        for row in report.rejected[:_SHOWN_REJECTED]:
+            console.print(f"  {escape(row.place)}: {escape(row.reason)}")
+    for notice in report.notices:
+        console.print(f"[yellow]note: {escape(notice)}[/yellow]")
+
+    samples = Table("label", "text", title="samples", title_justify="left", box=None, header_style="bold")
+    for sample in report.samples:
+        samples.add_row(escape(_label(sample["label"])), escape(_text(sample)))
+    console.print(samples)
+
+
+def _histogram(labels: tuple[str, ...], splits: tuple[SplitReport, ...]) -> Any:
+    """Rows per label and split, with a bar for the first split."""
+    from rich.markup import escape
+    from rich.table import Table
+
+    table = Table("label", box=None, header_style="bold")
+    for split in splits:
+        table.add_column(split.name, justify="right")
+    table.add_column(f"share of {splits[0].name}")
+    largest = max(splits[0].label_histogram.values(), default=0) or 1
+    for label in labels[:_SHOWN_LABELS]:
+        count = splits[0].label_histogram[label]
+        bar = "█" * round(20 * count / largest)
+        share = f"{bar} {count / max(1, splits[0].rows):.1%}"
+        table.add_row(escape(label), *(f"{split.label_histogram[label]:,}" for split in splits), share)
+    if len(labels) > _SHOWN_LABELS:
+        table.add_row(f"… {len(labels) - _SHOWN_LABELS} more", *("" for _ in splits), "")
+    return table
+
+
+def _label(label: Any) -> str:
+    return ", ".join(label) if isinstance(label, list) else f"{label}"
+
+
+def _text(sample: Mapping[str, Any]) -> str:
+    """One line of a sample, cut with a mark; of a pair both texts."""
+    texts = [" ".join(str(sample[name]).split()) for name in ("text", "text_pair") if name in sample]
+    return " ⏐ ".join(text if len(text) <= _SHOWN_CHARACTERS else text[:_SHOWN_CHARACTERS] + "…" for text in texts)

@@ -1,0 +1,153 @@
+"""What identifies rows by content: a fingerprint of each split, and which texts occur twice.
+
+One pass over the rows fills arrays of fixed width, 8 bytes for the text, 16 for the whole row, 4 for the length and 12
+for the label: 40 bytes a row. Splits, duplicates, leakage and fingerprints are computed from these alone.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from array import array
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from .labels import LabelColumn, LabelTable, LabelValueError, RowLabels, looks_multi_hot
+from .rows import RawRows
+
+LENGTH_PERCENTILES = (0, 5, 50, 95, 99, 100)
+"""Per cent at which the lengths of texts are reported."""
+
+_HASHED_ROWS = 65_536  # rows whose digests are copied at a time
+
+
+@dataclass(frozen=True)
+class ScannedRows:
+    """What is kept of each row.
+
+    Attributes:
+        text_keys: (rows,) uint64, equal for texts that differ in case and spacing only.
+        digests: (rows,) 16 bytes each, equal for rows with equal texts and label name.
+        lengths: (rows,) uint32, characters of the text (of both for a pair).
+        labels: provisional ids.
+        bad: row index -> why the row cannot be used.
+    """
+
+    text_keys: np.ndarray
+    digests: np.ndarray
+    lengths: np.ndarray
+    labels: RowLabels
+    bad: dict[int, str]
+
+    def __len__(self) -> int:
+        return len(self.text_keys)
+
+    @classmethod
+    def concatenate(cls, parts: Sequence[ScannedRows]) -> ScannedRows:
+        """The rows of several pieces of a split, one after the other."""
+        if len(parts) == 1:
+            return parts[0]
+        starts = np.cumsum([0, *(len(part) for part in parts)])
+        bad = {
+            int(start) + row: why for start, part in zip(starts, parts, strict=False) for row, why in part.bad.items()
+        }
+        return cls(
+            np.concatenate([part.text_keys for part in parts]),
+            np.concatenate([part.digests for part in parts]),
+            np.concatenate([part.lengths for part in parts]),
+            RowLabels.concatenate([part.labels for part in parts]),
+            bad,
+        )
+
+
+def scan(rows: RawRows, table: LabelTable, *, columns: dict[str, str]) -> ScannedRows:
+    """One pass over ``rows``: keys, digests, lengths, labels (added to ``table``) and the rows that cannot be used.
+
+    Args:
+        columns: task column -> the data's column, for the reasons.
+    """
+    import pyarrow
+
+    column: LabelColumn | None = None
+    keys, digests, lengths, bad = array("Q"), bytearray(), array("I"), {}
+    for block in rows.blocks():
+        texts: list[str | None] = block.column("text").to_pylist()
+        pairs: list[str | None] | None = block.column("text_pair").to_pylist() if "text_pair" in columns else None
+        labels: list[Any] = block.column("label").to_pylist()
+        if column is None:
+            is_multi = pyarrow.types.is_nested(block.schema.field("label").type)
+            is_multi_hot = is_multi and rows.class_names is None and looks_multi_hot(labels)
+            column = LabelColumn(table, rows.class_names, is_multi=is_multi, is_multi_hot=is_multi_hot)
+        for text, pair, label in zip(texts, pairs or texts, labels, strict=True):
+            second = "" if pairs is None else pair or ""
+            try:
+                name = column.add(label)
+                reason = None if name is not None else f"column '{columns['label']}' is missing or empty"
+            except LabelValueError as error:
+                name, reason = None, f"column '{columns['label']}' holds {error}"
+            if not text or text.isspace():
+                text, reason = text or "", f"column '{columns['text']}' is missing or empty"
+            elif pairs is not None and (not second or second.isspace()):
+                reason = f"column '{columns['text_pair']}' is missing or empty"
+            if reason:
+                bad[len(lengths)] = reason
+            keys.append(_text_key(text, second))
+            digests += _digest(text, second, name or "")
+            lengths.append(len(text) + len(second))
+    found = (column or LabelColumn(table, rows.class_names)).finish()
+    return ScannedRows(
+        np.frombuffer(keys, np.uint64) if keys else np.zeros(0, np.uint64),
+        np.frombuffer(digests, "V16") if digests else np.zeros(0, "V16"),
+        np.frombuffer(lengths, np.uint32) if lengths else np.zeros(0, np.uint32),
+        found,
+        bad,
+    )
+
+
+def _text_key(text: str, pair: str) -> int:
+    """64 bits: among a million texts two different ones have the same key with a probability of 3e-8."""
+    plain = " ".join(text.split()).casefold()
+    if pair:
+        plain += "\x1f" + " ".join(pair.split()).casefold()
+    return int.from_bytes(hashlib.blake2b(plain.encode(), digest_size=8).digest(), "little")
+
+
+def _digest(text: str, pair: str, label: str) -> bytes:
+    # The lengths keep ("ab", "c") and ("a", "bc") apart.
+    return hashlib.blake2b(f"{len(text)} {len(pair)} {text}{pair}{label}".encode(), digest_size=16).digest()
+
+
+def fingerprint(digests: np.ndarray) -> str:
+    """sha256 of the sorted digests: the same for the same rows in any order, file or format."""
+    halves = digests.view(np.dtype([("low", "<u8"), ("high", "<u8")]))
+    order = np.lexsort((halves["low"], halves["high"]))
+    total = hashlib.sha256()
+    for start in range(0, len(order), _HASHED_ROWS):
+        total.update(digests[order[start : start + _HASHED_ROWS]].tobytes())
+    return total.hexdigest()
+
+
+def count_duplicates(text_keys: np.ndarray) -> int:
+    """Rows whose text was seen in an earlier row."""
+    ordered = np.sort(text_keys)
+    return int(np.count_nonzero(ordered[1:] == ordered[:-1]))
+
+
+def count_shared(first: np.ndarray, second: np.ndarray) -> int:
+    """Different texts that are in both."""
+    small, large = sorted((first, second), key=len)
+    distinct = np.unique(small)
+    if not len(distinct):
+        return 0
+    position = np.minimum(np.searchsorted(distinct, large), len(distinct) - 1)
+    return len(np.unique(position[distinct[position] == large]))
+
+
+def length_percentiles(lengths: np.ndarray) -> dict[str, float]:
+    """Per cent -> characters, at `LENGTH_PERCENTILES`; empty for no rows."""
+    if not len(lengths):
+        return {}
+    found = np.percentile(lengths, LENGTH_PERCENTILES, method="lower")
+    return {str(percent): float(length) for percent, length in zip(LENGTH_PERCENTILES, found, strict=True)}

@@ -1,0 +1,171 @@
+"""All rows of the splits that are needed, from all sources, numbered through, with labels understood.
+
+Roles (train, validation, test) are then nothing but row numbers in the pool.
+"""
+
+from __future__ import annotations
+
+import bisect
+import itertools
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ...pipelines.errors import DataError
+from ...pipelines.tasks import Task
+from .columns import find_columns
+from .fingerprints import ScannedRows, scan
+from .label_files import label_rows
+from .labels import LabelPlan, LabelTable, ProblemType, plan_labels
+from .report import RejectedRow
+from .rows import RawRows, Sample
+from .sources import Source
+
+if TYPE_CHECKING:
+    import datasets
+
+
+@dataclass(frozen=True)
+class Piece:
+    """One split of one source."""
+
+    split: str
+    source: str
+    raw: RawRows
+    scanned: ScannedRows
+
+
+@dataclass(frozen=True)
+class Pool:
+    """The rows, and what is known of each.
+
+    Attributes:
+        pieces: split by split, so that the rows of a split follow each other.
+        scanned: of all rows.
+        columns: task column -> the data set's column, of the first source.
+        found_columns: all columns of the first source.
+        plan: what the labels are.
+        notices: what a person should know, one sentence each.
+    """
+
+    pieces: Sequence[Piece]
+    scanned: ScannedRows
+    columns: Mapping[str, str]
+    found_columns: tuple[str, ...]
+    plan: LabelPlan
+    notices: tuple[str, ...]
+
+    @property
+    def splits(self) -> list[str]:
+        """The splits that have rows here."""
+        return list(dict.fromkeys(piece.split for piece in self.pieces))
+
+    def span(self, split: str) -> tuple[int, int]:
+        """First row number of a split, and the one after its last."""
+        starts = self._starts()
+        numbers = [position for position, piece in enumerate(self.pieces) if piece.split == split]
+        return starts[numbers[0]], starts[numbers[-1] + 1]
+
+    def _starts(self) -> list[int]:
+        return [0, *itertools.accumulate(len(piece.scanned) for piece in self.pieces)]
+
+    def rejected(self, row: int, texts: datasets.Dataset) -> RejectedRow:
+        """Why row number ``row`` cannot be used, where it came from, and how it begins in ``texts``."""
+        starts = self._starts()
+        position = bisect.bisect(starts, row) - 1
+        source, number = self.pieces[position].raw.place(row - starts[position])
+        raw = str(texts[row].get("text") or "")[:500]
+        return RejectedRow(source=source, row=number, reason=self.scanned.bad[row], raw=raw)
+
+    def unreadable(self) -> list[RejectedRow]:
+        """The rows that could not be read at all; they have no number."""
+        bad = [row for piece in self.pieces for row in piece.raw.rejected]
+        return [RejectedRow(source=row.source, row=row.row, reason=row.reason, raw=row.raw) for row in bad]
+
+    def label_counts(self, rows: np.ndarray) -> np.ndarray:
+        """(labels,) how many of ``rows`` have each label, in id order."""
+        provisional = self.scanned.labels.counts(rows, len(self.plan.final_ids))
+        counts = np.zeros(len(self.plan.labels or ()), np.int64)
+        np.add.at(counts, self.plan.final_ids, provisional)
+        return counts
+
+    def dataset(self) -> datasets.Dataset:
+        """All rows with their final labels: int64 ids, float32 numbers, or a float32 zero or one for each label."""
+        import datasets
+
+        texts = [piece.raw.dataset.select_columns([c for c in self.columns if c != "label"]) for piece in self.pieces]
+        if any(part.features != texts[0].features for part in texts):
+            features = datasets.Features({name: datasets.Value("string") for name in texts[0].features})
+            texts = [part.cast(features) for part in texts]
+        all_texts = texts[0] if len(texts) == 1 else datasets.concatenate_datasets(texts)
+        return datasets.concatenate_datasets([all_texts, label_rows(self.scanned.labels, self.plan)], axis=1)
+
+
+def fill_pool(
+    sources: Sequence[Source],
+    wanted: Sequence[str],
+    *,
+    task: Task,
+    columns: Mapping[str, str] | None,
+    skip_bad: bool,
+    label_names: Sequence[str] | None,
+    problem_type: ProblemType | None,
+    may_lack_labels: Sequence[str] = (),
+) -> Pool:
+    """Reads the splits ``wanted`` of ``sources`` and understands their columns and labels.
+
+    Args:
+        may_lack_labels: splits that are left out with a notice if they have no labels; others without are an error.
+
+    Raises:
+        DataError: a column is not there, a row cannot be read, or the labels of the sources do not go together.
+    """
+    table = LabelTable()
+    pieces: list[Piece] = []
+    notices = [notice for source in sources for notice in source.notices]
+    first: tuple[dict[str, str], Sample] | None = None
+    by_source: dict[int, dict[str, str]] = {}
+    for split in wanted:
+        for number, source in enumerate(sources):
+            if split not in source.splits:
+                continue
+            sample = source.splits[split].sample()
+            if number not in by_source:
+                by_source[number] = find_columns(sample, task, columns, source=source.name)
+            found = by_source[number]
+            first = first or (found, sample)
+            if found.keys() != first[0].keys():
+                raise DataError(
+                    f"{source.name} has the columns {', '.join(found)} of the task where {sources[0].name} has "
+                    f"{', '.join(first[0])}; data sets that are united need the same ones"
+                )
+            absent = [theirs for theirs in found.values() if theirs not in sample.names]
+            if absent == [found["label"]] and split in may_lack_labels:
+                notices.append(f"split '{split}' of {source.name} has no labels and was left out")
+                continue
+            if absent:
+                raise DataError(
+                    f"split '{split}' of {source.name} has no column '{absent[0]}'; found: {', '.join(sample.names)}. "
+                    "All splits need the same columns"
+                )
+            raw = source.splits[split].read(found, skip_bad=skip_bad)
+            scanned = scan(raw, table, columns=found)
+            if len(scanned) and not _has_labels(scanned) and split in may_lack_labels:
+                notices.append(f"split '{split}' of {source.name} has no labels and was left out")
+                continue
+            if not len(scanned) and not raw.rejected:
+                raise DataError(f"split '{split}' of {source.name} holds no rows")
+            pieces.append(Piece(split, source.name, raw, scanned))
+    if not pieces or first is None:
+        raise DataError(
+            f"no split of {', '.join(source.name for source in sources)} has labels; expected a label a row"
+        )
+    plan = plan_labels(table, column=first[0]["label"], label_names=label_names, problem_type=problem_type)
+    scanned = ScannedRows.concatenate([piece.scanned for piece in pieces])
+    return Pool(pieces, scanned, first[0], tuple(first[1].names), plan, (*notices, *plan.notices))
+
+
+def _has_labels(scanned: ScannedRows) -> bool:
+    return scanned.labels.offsets is not None or bool((scanned.labels.ids >= 0).any())

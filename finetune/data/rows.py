@@ -1,0 +1,246 @@
+"""Rows as they come from a source, before labels are understood: a text, perhaps a second one, and a raw label.
+
+A `RowSource` can show a sample cheaply (enough to find the columns) and read the columns that are wanted. Rows given in
+Python become an Arrow table in memory; rows of a `datasets.Dataset` stay where they are; rows of files are in
+`arrow_files`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
+
+from ...pipelines.errors import DataError
+from ...pipelines.records import BadRow, Record
+from .labels import LabelValueError, canonical_label
+
+if TYPE_CHECKING:
+    import datasets
+    import pyarrow
+
+SAMPLE_ROWS = 1000
+"""Rows that are looked at to find out which column is which."""
+
+BLOCK_ROWS = 2000
+"""Rows that are in memory at a time while reading."""
+
+_BLOCK_CHARACTERS = 8_000_000  # a block is closed earlier if it holds this much text, for rows may be books
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A look at the first rows.
+
+    Attributes:
+        values: column name -> the values of the first rows, raw.
+        class_names: column name -> its class names, where the data states them (`datasets.ClassLabel`).
+    """
+
+    values: Mapping[str, Sequence[Any]]
+    class_names: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    @property
+    def names(self) -> list[str]:
+        """The columns."""
+        return list(self.values)
+
+
+@dataclass(frozen=True)
+class RawRows:
+    """Rows of one split with the task's columns.
+
+    Attributes:
+        dataset: columns ``text``, perhaps ``text_pair``, and ``label`` as it was found.
+        blocks: starts over and gives the same rows as Arrow tables, a few at a time.
+        place: row index (from 0) -> where it came from, for messages.
+        rejected: rows that could not be read at all and are not in ``dataset``.
+        class_names: of the label column, where the data states them.
+    """
+
+    dataset: datasets.Dataset
+    blocks: Callable[[], Iterator[pyarrow.Table | pyarrow.RecordBatch]]
+    place: Callable[[int], tuple[str, int]]
+    rejected: Sequence[BadRow] = ()
+    class_names: tuple[str, ...] | None = None
+
+
+class RowSource(Protocol):
+    """Rows of one split of one source."""
+
+    def sample(self) -> Sample:
+        """A look at the first rows."""
+        ...
+
+    def read(self, columns: Mapping[str, str], *, skip_bad: bool) -> RawRows:
+        """All rows; ``columns`` is task column -> the source's column.
+
+        Raises:
+            DataError: a row cannot be read and ``skip_bad`` is False, or a column holds what is not text.
+        """
+        ...
+
+
+def bad_row_error(place: str, reason: str) -> DataError:
+    """The error for a bad row, with the way out."""
+    return DataError(f"{place}: {reason}. Correct the row, or skip such rows with --bad-rows skip")
+
+
+def table_columns(record: Record, columns: Mapping[str, str], *, is_list: bool) -> list[Any] | BadRow:
+    """The values of the task's columns, ready for Arrow: text or None; the label as text, or as a list of texts."""
+    row: list[Any] = []
+    for name, theirs in columns.items():
+        value = record.values.get(theirs)
+        try:
+            row.append(_label_cell(value, is_list) if name == "label" else _text_cell(value))
+        except LabelValueError as error:
+            return BadRow(record.source, record.row, f"column '{theirs}' holds {error}", str(value)[:500])
+    return row
+
+
+def _text_cell(value: Any) -> str | None:
+    if value is None or isinstance(value, str):
+        return value
+    if isinstance(value, float) and value != value:  # NaN is how pandas writes a missing text
+        return None
+    raise LabelValueError(f"a {type(value).__name__} ({str(value)[:40]}); expected text")
+
+
+def _label_cell(value: Any, is_list: bool) -> Any:
+    label = canonical_label(value)
+    if label is None or isinstance(label, list) == is_list:
+        return label
+    if is_list:
+        return [label]
+    raise LabelValueError("a list of labels where other rows have one label")
+
+
+def holds_lists(values: Iterable[Any]) -> bool:
+    """Whether labels come as lists (multi-label) among ``values``."""
+    return any(isinstance(canonical, list) for canonical in map(_safe_label, values))
+
+
+def _safe_label(value: Any) -> Any:
+    try:
+        return canonical_label(value)
+    except LabelValueError:
+        return None  # reported with its place when the row is read
+
+
+def arrow_schema(columns: Mapping[str, str], *, is_list: bool) -> pyarrow.Schema:
+    """The schema of a table with the task's columns and raw labels."""
+    import pyarrow
+
+    label = pyarrow.list_(pyarrow.string()) if is_list else pyarrow.string()
+    return pyarrow.schema([(name, label if name == "label" else pyarrow.string()) for name in columns])
+
+
+class BlockBuilder:
+    """Collects rows and gives them back as record batches of `BLOCK_ROWS` rows or `_BLOCK_CHARACTERS` characters."""
+
+    def __init__(self, schema: pyarrow.Schema) -> None:
+        self.schema = schema
+        self._rows: list[Sequence[Any]] = []
+        self._characters = 0
+
+    def add(self, row: Sequence[Any]) -> pyarrow.RecordBatch | None:
+        """Takes a row; gives a batch when one is full."""
+        self._rows.append(row)
+        self._characters += len(row[0] or "")
+        if len(self._rows) == BLOCK_ROWS or self._characters > _BLOCK_CHARACTERS:
+            return self.finish()
+        return None
+
+    def finish(self) -> pyarrow.RecordBatch | None:
+        """What is left, if anything."""
+        import pyarrow
+
+        if not self._rows:
+            return None
+        columns = zip(*self._rows, strict=True)
+        arrays = [pyarrow.array(values, type=kind.type) for values, kind in zip(columns, self.schema, strict=True)]
+        self._rows, self._characters = [], 0
+        return pyarrow.RecordBatch.from_arrays(arrays, schema=self.schema)
+
+
+class MemoryRows:
+    """Rows given in Python, as a list of mappings."""
+
+    def __init__(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        self.rows = rows
+
+    def sample(self) -> Sample:
+        """A look at the first rows."""
+        return sample_of(self.rows[:SAMPLE_ROWS])
+
+    def read(self, columns: Mapping[str, str], *, skip_bad: bool) -> RawRows:
+        """All rows, as an Arrow table in memory."""
+        import datasets
+        import pyarrow
+
+        is_list = "label" in columns and holds_lists(row.get(columns["label"]) for row in self.rows[:SAMPLE_ROWS])
+        builder = BlockBuilder(arrow_schema(columns, is_list=is_list))
+        batches, rejected, kept = [], [], []
+        for number, values in enumerate(self.rows, 1):
+            row = table_columns(Record(dict(values), "the rows given", number), columns, is_list=is_list)
+            if isinstance(row, BadRow):
+                if not skip_bad:
+                    raise bad_row_error(f"row {number}", row.reason)
+                rejected.append(row)
+                continue
+            kept.append(number)
+            batches.append(builder.add(row))
+        table = pyarrow.Table.from_batches([b for b in [*batches, builder.finish()] if b], schema=builder.schema)
+        dataset = datasets.Dataset(table)
+        return RawRows(dataset, lambda: _blocks(dataset), lambda index: ("the rows given", kept[index]), rejected)
+
+
+class DatasetRows:
+    """Rows of a `datasets.Dataset`, which stay where they are."""
+
+    def __init__(self, dataset: datasets.Dataset, name: str) -> None:
+        self.dataset, self.name = dataset, name
+
+    def sample(self) -> Sample:
+        """A look at the first rows; nothing but text, numbers and lists is looked into."""
+        first: Any = self.dataset.with_format("arrow")[:SAMPLE_ROWS]  # arrow: images and audio stay undecoded
+        values = {name: first.column(name).to_pylist() for name in self.dataset.column_names}
+        return Sample(values, class_names_of(self.dataset.features))
+
+    def read(self, columns: Mapping[str, str], *, skip_bad: bool) -> RawRows:
+        """A view of all rows with the columns renamed."""
+        import pyarrow
+
+        for name, theirs in columns.items():
+            kind = self.dataset.features.arrow_schema.field(theirs).type
+            is_text = pyarrow.types.is_string(kind) or pyarrow.types.is_large_string(kind)
+            if name != "label" and not is_text:
+                raise DataError(
+                    f"column '{theirs}' of {self.name} holds {kind}; expected text. "
+                    f"Name another one with --columns {name}=…"
+                )
+        dataset = self.dataset.with_format(None).select_columns(list(columns.values()))
+        dataset = dataset.rename_columns({theirs: f"quintet {name}" for name, theirs in columns.items()})
+        dataset = dataset.rename_columns({f"quintet {name}": name for name in columns})  # twice: names may be swapped
+        class_names = class_names_of(self.dataset.features).get(columns.get("label", ""))
+        return RawRows(
+            dataset, lambda: _blocks(dataset), lambda index: (f"split '{self.name}'", index + 1), (), class_names
+        )
+
+
+def _blocks(dataset: datasets.Dataset) -> Iterator[Any]:
+    return dataset.with_format("arrow").iter(batch_size=BLOCK_ROWS)
+
+
+def class_names_of(features: datasets.Features) -> dict[str, tuple[str, ...]]:
+    """Column -> class names, for columns that are `datasets.ClassLabel` or a list of these."""
+    import datasets
+
+    inner = {name: getattr(kind, "feature", kind) for name, kind in features.items()}
+    return {name: tuple(kind.names) for name, kind in inner.items() if isinstance(kind, datasets.ClassLabel)}
+
+
+def sample_of(rows: Sequence[Mapping[str, Any]]) -> Sample:
+    """The sample of rows given as mappings; a row may lack a column."""
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    return Sample({name: [row.get(name) for row in rows] for name in names})

@@ -1,0 +1,158 @@
+"""Learning from a teacher: its logits on the training texts, and on altered copies of them, become targets.
+
+Tang et al. 2019, "Distilling Task-Specific Knowledge from BERT into Simple Neural Networks": squared error of logits,
+and copies of the training texts by masking words and sampling n-grams (section 3.3), which the teacher labels.
+Hinton et al. 2015, "Distilling the Knowledge in a Neural Network": KL divergence of softened probabilities.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch.nn import functional
+
+from ..pipelines.errors import UsageError
+from .recipe import TrainingRows
+from .settings import FinetuneSettings
+
+MASK_PROBABILITY = 0.1  # Tang et al. 2019, section 4.2: p_mask
+NGRAM_PROBABILITY = 0.25  # p_ng
+NGRAM_LENGTHS = (1, 5)  # n is drawn uniformly from these, both included
+
+BLOCK_ROWS = 1024
+"""Rows that the teacher labels between two writes to the disk."""
+
+
+def distillation_loss(logits: torch.Tensor, teacher: torch.Tensor, settings: FinetuneSettings) -> torch.Tensor:
+    """Distance of ``logits`` from the teacher's, both (batch, classes) float32, summed over the batch; a scalar.
+
+    ``mse``: squared error, averaged over classes (Tang et al. 2019, equation 5). ``kl``: KL divergence of the
+    distributions at the temperature, times its square, which keeps gradients of the same size (Hinton et al. 2015).
+    """
+    if settings.teacher_loss == "mse":
+        return functional.mse_loss(logits, teacher, reduction="sum") / logits.shape[-1]
+    temperature = settings.teacher_temperature
+    return temperature**2 * functional.kl_div(
+        functional.log_softmax(logits / temperature, dim=-1),
+        functional.log_softmax(teacher / temperature, dim=-1),
+        reduction="sum",
+        log_target=True,
+    )
+
+
+def altered_text(text: str, mask: str, seed: Sequence[int]) -> str:
+    """``text`` with some words replaced by ``mask``, and perhaps only some of its words in a row.
+
+    Texts without spaces, as in Chinese, are altered by characters. The same seed gives the same text.
+    """
+    generator = np.random.default_rng(list(seed))
+    words = text.split()
+    separator = " "
+    if len(words) < 2 or len(text) > 15 * len(words):  # no language writes words of 15 letters on average
+        words, separator = list(text), ""
+    if len(words) < 2:
+        return text
+    masked = generator.random(len(words)) < MASK_PROBABILITY
+    words = [mask if is_masked else word for word, is_masked in zip(words, masked, strict=True)]
+    if generator.random() < NGRAM_PROBABILITY:
+        length = min(len(words), int(generator.integers(NGRAM_LENGTHS[0], NGRAM_LENGTHS[1] + 1)))
+        start = int(generator.integers(0, len(words) - length + 1))
+        words = words[start : start + length]
+    return separator.join(words)
+
+
+class AlteredRows:
+    """Training rows followed by altered copies of them, made when fetched, so that they take no memory.
+
+    Args:
+        rows: with a column text; a second text of a pair is left as it is.
+        copies: of each row.
+        mask: what replaces a word, the tokenizer's unknown token.
+        seed: of the run.
+    """
+
+    def __init__(self, rows: TrainingRows, copies: int, mask: str, seed: int) -> None:
+        self.rows, self.copies, self.mask, self.seed = rows, copies, mask, seed
+
+    def __len__(self) -> int:
+        return len(self.rows) * (1 + self.copies)
+
+    def fetch(self, indices: np.ndarray) -> Mapping[str, Sequence[Any]]:
+        """The columns of the rows; row ``len(rows) + i`` is a copy of row ``i % len(rows)``."""
+        columns = dict(self.rows.fetch(indices % len(self.rows)))
+        columns["text"] = [
+            text if index < len(self.rows) else altered_text(text, self.mask, (self.seed, int(index)))
+            for index, text in zip(indices, columns["text"], strict=True)
+        ]
+        return columns
+
+
+class LabelledRows:
+    """Rows with the teacher's logits as the column ``teacher``.
+
+    Args:
+        rows: with a column text.
+        logits: float32 (rows, classes), on disk or in memory.
+    """
+
+    def __init__(self, rows: TrainingRows, logits: np.ndarray) -> None:
+        self.rows, self.logits = rows, logits
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def fetch(self, indices: np.ndarray) -> Mapping[str, Sequence[Any]]:
+        """The columns of the rows with ``teacher``, float32 (classes,) each."""
+        return {**self.rows.fetch(indices), "teacher": np.asarray(self.logits[indices])}
+
+
+def teacher_logits(
+    rows: TrainingRows,
+    classes: int,
+    label: Callable[[Mapping[str, Sequence[Any]]], Iterable[np.ndarray]],
+    path: Path,
+    *,
+    on_progress: Callable[[int, int], None] | None = None,
+) -> np.ndarray:
+    """The teacher's logits of all rows, float32 (rows, classes), kept in the file ``path`` (.npy) and read from there.
+
+    What is in the file already is not computed again: rows not done yet are NaN.
+
+    Args:
+        rows: to label.
+        classes: of the student, in whose order ``label`` gives logits.
+        label: columns of some rows → their logits.
+        path: of the file; its folder must exist.
+        on_progress: told (rows done, rows in all) after each block.
+    """
+    if path.exists():
+        logits = np.lib.format.open_memmap(path, mode="r+")
+    else:
+        logits = np.lib.format.open_memmap(path, mode="w+", dtype=np.float32, shape=(len(rows), classes))
+        logits[:] = np.nan
+    for start in range(0, len(rows), BLOCK_ROWS):
+        indices = np.arange(start, min(start + BLOCK_ROWS, len(rows)))
+        if np.isnan(logits[indices]).any():
+            logits[indices] = np.stack(list(label(rows.fetch(indices))))
+            logits.flush()
+        if on_progress:
+            on_progress(int(indices[-1]) + 1, len(rows))
+    return logits
+
+
+def order_of_labels(teacher: Sequence[str], student: Sequence[str], name: str) -> list[int]:
+    """For each of the student's labels the teacher's class id; matched by name, never by position.
+
+    Raises:
+        UsageError: the labels are not the same.
+    """
+    if set(teacher) != set(student):
+        raise UsageError(
+            f"--teacher {name} knows the labels {', '.join(teacher)}, but the data set has {', '.join(student)}; "
+            "give a teacher of the same labels, or name the data set's by --label-names"
+        )
+    return [list(teacher).index(label) for label in student]

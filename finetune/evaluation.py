@@ -1,0 +1,304 @@
+"""Measuring a checkpoint: its answers on labelled rows, as facts that anyone can compute again.
+
+    load the rows -> match the labels by name -> answer through the pipeline -> measure -> write
+
+The rows go through the same pipeline that users call, windows of long texts included. Rows that the checkpoint was
+trained on are refused.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from ..cards.facts import DataFacts, EvaluationFacts, HardwareFacts, SplitFacts
+from ..pipelines.errors import DataError, UsageError
+from ..pipelines.tasks import TASKS, Task, find_task
+from .baselines import constant_baseline
+from .environment import command, hardware, versions
+from .evaluation_record import read_subject, write_evaluation
+from .evaluation_rows import choose_rows
+from .label_matching import matched_labels, parse_label_map
+from .metrics import MULTI_LABEL, classification_metrics
+from .mistakes import most_confident_mistakes
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+
+TOLERANCES = {"float32": 1e-4}
+"""How far a recomputed metric may lie off; float32 scores agree to 1e-5 between machines."""
+
+REDUCED_TOLERANCE = 1e-2
+"""The same for bfloat16 and float16: their products depend on the hardware."""
+
+Progress = Callable[[int, int], None]
+"""Called with the rows answered so far and the rows in all."""
+
+
+def evaluate(
+    checkpoint: str | Path,
+    *,
+    dataset: Any,
+    task: str | None = None,
+    split: str | None = None,
+    columns: Mapping[str, str] | None = None,
+    config: str | None = None,
+    label_map: Mapping[str, str] | str | None = None,
+    output: str | Path | None = None,
+    batch_size: int | None = None,
+    device: str | None = None,
+    dtype: str | None = None,
+    fast: bool = False,
+    bad_rows: Literal["raise", "skip"] = "raise",
+    seed: int = 0,
+    bootstrap: int = 1000,
+    limit: int | None = None,
+    allow_training_rows: bool = False,
+    trust_remote_code: bool = False,
+    progress: Progress | None = None,
+) -> EvaluationFacts:
+    """The metrics of a checkpoint on one split of a data set, with 95 % intervals, baselines and worst mistakes.
+
+    Beside a checkpoint of your own they are kept in its ``run.json`` (an earlier evaluation of the same rows is
+    replaced), with ``confusion.png``, ``reliability.png`` and ``mistakes.jsonl`` in ``evaluation/<split>``. For a
+    checkpoint of the Hub, an embedded one or one in a read-only folder, give ``output``.
+
+    Args:
+        checkpoint: folder, Hub id with ``@revision``, embedded name, or a task's name for its default checkpoint.
+        dataset: whatever `load_data` reads: file, folder, Hub id, list of dicts, frame …
+        task: name or alias; default: what the checkpoint says, else text-classification.
+        split: name, or slice such as ``train[:100]``; default: test, else validation, else the only one.
+        columns: the task's name of a column -> the data set's.
+        config: of a Hub data set.
+        label_map: the data set's label -> the checkpoint's, where they differ; also as ``0=negative,1=positive``.
+        output: folder for pictures, mistakes and ``evaluation.json``.
+        batch_size: texts a batch; default: automatic.
+        device: ``cpu``, ``cuda`` …; default: the best there is.
+        dtype: ``float32``, ``bfloat16``, ``float16`` or ``auto``.
+        fast: bfloat16 where the hardware has units for it.
+        bad_rows: whether a row that cannot be used stops the evaluation or is left out and counted.
+        seed: of the bootstrap and of the choice of rows for ``limit``.
+        bootstrap: resamples for the intervals; 0 leaves them out.
+        limit: rows at most.
+        allow_training_rows: measure even where the checkpoint was trained on these rows.
+        trust_remote_code: run the code that a checkpoint of others brings along.
+        progress: called while rows are answered.
+
+    Raises:
+        UsageError: names or values that cannot be, or rows that the checkpoint was trained on.
+        DataError: the data cannot be read, or its labels are not the checkpoint's.
+        WeightsError: the checkpoint cannot be loaded.
+    """
+    label_map = parse_label_map(label_map) if isinstance(label_map, str) else dict(label_map or {})
+    _check_numbers(limit, bootstrap)
+    pipe, row = _open_pipeline(
+        checkpoint,
+        task,
+        device=device,
+        dtype=dtype,
+        batch_size=batch_size,
+        fast=fast,
+        trust_remote_code=trust_remote_code,
+    )
+    subject = read_subject(checkpoint, pipe, row)
+    reading = {"columns": columns, "config": config, "bad_rows": bad_rows, "seed": seed, "max_rows": limit}
+    if subject.problem_type != MULTI_LABEL:
+        reading["problem_type"] = subject.problem_type
+    chosen = choose_rows(
+        dataset, row, split, subject.runs, reading, name=subject.name, allow_training_rows=allow_training_rows
+    )
+    data, rows, data_facts = chosen.data, chosen.data.splits[chosen.role], chosen.data.report.facts()
+    labels = matched_labels(
+        np.asarray(rows["label"][:]), data.labels, data.problem_type, subject.labels, subject.problem_type, label_map
+    )
+
+    start = time.perf_counter()
+    probabilities, notes = answer(pipe, rows, progress)
+    if chosen.trained_on:
+        notes += (f"{chosen.trained_on} of {len(rows)} rows were trained on, so run.json does not keep these numbers",)
+    seconds = time.perf_counter() - start
+    facts = evaluate_outputs(
+        probabilities,
+        labels,
+        names=subject.labels,
+        problem_type=subject.problem_type,
+        split=chosen.split,
+        data=replace(data_facts, splits=(chosen.split,)),
+        texts=rows["text"],
+        text_pairs=rows["text_pair"] if "text_pair" in rows.column_names else None,
+        training=subject.training_split,
+        bootstrap=bootstrap,
+        seed=seed,
+        checkpoint=subject.name,
+        weights_sha256=subject.weights_sha256,
+        protocol={
+            "bad_rows": bad_rows,
+            "bootstrap": bootstrap,
+            "dtype": subject.dtype,
+            "label_map": dict(label_map),
+            "limit": limit,
+            "long_texts": "windows, mean of probabilities weighted by length",
+            "seed": seed,
+        },
+        device=subject.device,
+        seconds=round(seconds, 3),
+        command=_command(
+            subject.name,
+            {"dataset": data_facts.name, "split": split, "columns": columns, "config": config, "task": task}
+            | {"label_map": label_map or None, "limit": limit, "fast": fast or None, "dtype": dtype}
+            | {"seed": seed or None, "bootstrap": None if bootstrap == 1000 else bootstrap}
+            | {"bad_rows": None if bad_rows == "raise" else bad_rows}
+            | {"allow_training_rows": allow_training_rows or None},
+        ),
+        notes=(*data.report.notices, *notes),
+    )
+    write_evaluation(facts, subject, output, probabilities, labels, keep=not chosen.trained_on)
+    return facts
+
+
+def evaluate_outputs(
+    probabilities: np.ndarray,
+    labels: np.ndarray | Sequence,
+    *,
+    names: Sequence[str] | None,
+    problem_type: str,
+    split: SplitFacts,
+    data: DataFacts | None = None,
+    texts: Sequence[str] | None = None,
+    text_pairs: Sequence[str | None] | None = None,
+    training: SplitFacts | None = None,
+    data_name: str | None = None,
+    bootstrap: int = 1000,
+    seed: int = 0,
+    protocol: Mapping[str, Any] | None = None,
+    notes: Sequence[str] = (),
+    mistakes: int = 20,
+    hardware_facts: HardwareFacts | None = None,
+    **facts: Any,
+) -> EvaluationFacts:
+    """The facts of answers that were already computed.
+
+    Args:
+        probabilities: (rows, classes) in [0, 1]; for regression the predicted numbers, (rows,) or (rows, 1).
+        labels: class ids (rows,), 0 or 1 (rows, classes), or numbers (rows,).
+        names: class names in id order; None or empty for regression.
+        problem_type: as in transformers' config.
+        split: facts of the split that was answered.
+        data: facts of its data set; leave it out where it is the data set of the run.
+        texts: the inputs, for the mistakes; None leaves these out.
+        text_pairs: the second texts of pairs.
+        training: facts of the training split, from which the baseline learns.
+        data_name: base name of the data set where ``data`` is left out.
+        bootstrap: number of resamples; 0 leaves intervals out.
+        seed: of the resamples.
+        protocol: settings that change the numbers; ``dtype`` sets the tolerance.
+        notes: sentences to keep.
+        mistakes: how many of the worst to keep.
+        hardware_facts: where it ran; default: this machine.
+        facts: other fields of `EvaluationFacts`.
+
+    Raises:
+        DataError: no rows, or a label that is no class.
+        ShapeError: shapes that do not fit.
+        WeightsError: an answer is not finite.
+    """
+    names, labels = tuple(names or ()), np.asarray(labels)
+    protocol = {"bootstrap": bootstrap, "seed": seed, "dtype": "float32"} | dict(protocol or {})
+    scores = classification_metrics(probabilities, labels, names, problem_type, bootstrap=bootstrap, seed=seed)
+    baseline = constant_baseline(labels, names, problem_type, training=training, bootstrap=bootstrap, seed=seed)
+    worst = ()
+    if texts is not None:
+        worst = most_confident_mistakes(probabilities, labels, names, problem_type, texts, text_pairs, count=mistakes)
+    return EvaluationFacts(
+        split=split.name,
+        count=len(labels),
+        data_name=data_name or (data.name if data is not None else ""),
+        fingerprint=split.fingerprint,
+        metrics=scores.metrics,
+        per_class=scores.per_class,
+        confusion=scores.confusion,
+        labels=names,
+        problem_type=problem_type,
+        protocol=protocol,
+        baselines=(baseline,),
+        mistakes=worst,
+        tolerance=TOLERANCES.get(str(protocol["dtype"]), REDUCED_TOLERANCE),
+        notes=(*notes, *scores.notes),
+        data=data,
+        hardware=hardware_facts or hardware(),
+        versions=versions(),
+        **facts,
+    )
+
+
+def answer(pipe: Any, rows: Dataset, progress: Progress | None = None) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Probabilities of all rows, float64 (rows, classes), and notes about how they came about.
+
+    Args:
+        pipe: a text classification pipeline.
+        rows: with the columns text and perhaps text_pair.
+        progress: called with rows answered and rows in all.
+    """
+    total, windowed, parts = len(rows), 0, []
+    for output in pipe.outputs(_inputs(rows)):
+        windowed += len(output.windows) > 1
+        parts.append(np.asarray(pipe.merge(output), dtype=np.float64).reshape(-1))
+        if progress is not None:
+            progress(len(parts), total)
+    if not parts:
+        raise DataError("the split has no rows, so nothing can be measured; choose another with --split")
+    note = f"{windowed} of {total} rows were longer than the model takes and were read in windows"
+    return np.stack(parts), (note,) if windowed else ()
+
+
+def _inputs(rows: Dataset, batch: int = 1000) -> Iterator[Any]:
+    """The rows, lazily, as a pipeline takes them: texts, or dicts of text and text_pair."""
+    block: Any
+    for block in rows.iter(batch_size=batch):
+        if "text_pair" not in block:
+            yield from block["text"]
+        else:
+            for text, pair in zip(block["text"], block["text_pair"], strict=True):
+                yield {"text": text, "text_pair": pair}
+
+
+def _open_pipeline(checkpoint: str | Path, task: str | None, **settings: Any) -> tuple[Any, Task]:
+    from ..pipelines import pipeline
+
+    named = {name for row in TASKS for name in (row.name, *row.aliases)}
+    if isinstance(checkpoint, str) and checkpoint in named and not Path(checkpoint).is_dir():
+        return pipeline(checkpoint, **settings), find_task(checkpoint)
+    stated = _stated_task(checkpoint) if task is None else task
+    row = find_task(stated or "text-classification")
+    return pipeline(row.name, checkpoint, **settings), row
+
+
+def _stated_task(checkpoint: str | Path) -> str | None:
+    """The task in the config of a local folder, if it is one of ours."""
+    import json
+
+    file = Path(checkpoint) / "config.json"
+    if not file.is_file():
+        return None
+    try:
+        stated = json.loads(file.read_text(encoding="utf-8")).get("task")
+    except (ValueError, AttributeError):  # loading the checkpoint says what is wrong with the file
+        return None
+    return stated if any(stated in (row.name, *row.aliases) for row in TASKS) else None
+
+
+def _check_numbers(limit: int | None, bootstrap: int) -> None:
+    if limit is not None and limit < 1:
+        raise UsageError(f"--limit is {limit}, expected 1 row or more")
+    if bootstrap < 0:
+        raise UsageError(f"--bootstrap is {bootstrap}, expected 0 resamples or more")
+
+
+def _command(name: str, options: Mapping[str, Any]) -> str:
+    return command(("quintet", "evaluate", name), options)

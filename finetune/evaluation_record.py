@@ -1,0 +1,215 @@
+"""What is evaluated, and where its evaluation is kept: facts, pictures and mistakes beside the checkpoint."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..cards.facts import FILE_NAME, EvaluationFacts, FactsError, RunFacts, SplitFacts, read_facts, to_json, write_facts
+from ..pipelines.errors import DataError, UsageError
+from ..pipelines.tasks import Task
+from .metrics import REGRESSION, SINGLE_LABEL
+from .plots import confusion_matrix, reliability_diagram
+
+WEIGHTS = "model.safetensors"
+
+NOT_WRITABLE = (errno.EACCES, errno.EPERM, errno.EROFS)
+
+
+@dataclass(frozen=True)
+class Subject:
+    """The checkpoint under evaluation; several where a default chooses one per text.
+
+    Attributes:
+        name: base name, Hub id or embedded name; several joined by ``+``.
+        labels: class names in id order; empty for regression.
+        problem_type: as in transformers' config.
+        dtype: of the weights while they run.
+        device: ``cpu``, ``cuda`` or ``mps``.
+        runs: what the checkpoints' own ``run.json`` say, as far as there is one.
+        weights: checkpoint name -> sha256 of its weight file, where it has one.
+        folder: of the checkpoint, if an evaluation may be kept there; else None.
+        described: facts to begin a ``run.json`` with, where the folder has none.
+    """
+
+    name: str
+    labels: tuple[str, ...]
+    problem_type: str
+    dtype: str
+    device: str
+    runs: tuple[RunFacts, ...]
+    weights: Mapping[str, str]
+    folder: Path | None
+    described: RunFacts
+
+    @property
+    def training_split(self) -> SplitFacts | None:
+        """Facts of the split that it was trained on; None where unknown, or where there are several."""
+        if len(self.runs) != 1 or self.runs[0].data is None:
+            return None
+        return self.runs[0].data.split("train")
+
+    @property
+    def weights_sha256(self) -> str | None:
+        """Of the only weight file; None if there are several."""
+        return next(iter(self.weights.values())) if len(self.weights) == 1 else None
+
+
+def read_subject(checkpoint: str | Path, pipe: Any, task: Task) -> Subject:
+    """The subject that ``pipe`` runs.
+
+    Args:
+        checkpoint: as the user named it.
+        pipe: the pipeline that was made from it.
+        task: its row.
+
+    Raises:
+        DataError: a ``run.json`` beside the weights cannot be read.
+    """
+    loaded = pipe.checkpoints
+    first = loaded[0]
+    num_labels = len(first.config.labels)
+    problem_type = first.config.problem_type or (REGRESSION if num_labels == 1 else SINGLE_LABEL)
+    weights = {each.name: file_sha256(each.folder / WEIGHTS) for each in loaded if _has_file(each.folder, WEIGHTS)}
+    parameter = next(first.model.parameters())
+    name = "+".join(each.name for each in loaded)
+    labels = () if problem_type == REGRESSION else tuple(first.config.labels)
+    return Subject(
+        name=name,
+        labels=labels,
+        problem_type=problem_type,
+        dtype=str(parameter.dtype).removeprefix("torch."),
+        device=parameter.device.type,
+        runs=tuple(run for each in loaded if (run := _read_run(each.folder)) is not None),
+        weights=weights,
+        folder=_own_folder(checkpoint) if len(loaded) == 1 else None,
+        described=RunFacts(
+            task=task.name,
+            checkpoint_name=name,
+            family=first.config.model_type,
+            problem_type=problem_type,
+            labels=labels,
+            parameters=sum(parameter.numel() for parameter in first.model.parameters()),
+            max_length=first.config.max_length,
+            weights_sha256=weights.get(first.name),
+            weights_bytes=(first.folder / WEIGHTS).stat().st_size if first.name in weights else None,
+        ),
+    )
+
+
+def write_evaluation(
+    facts: EvaluationFacts,
+    subject: Subject,
+    output: str | Path | None,
+    probabilities: np.ndarray,
+    labels: np.ndarray,
+    *,
+    keep: bool = True,
+) -> None:
+    """Keeps an evaluation: ``run.json`` beside the checkpoint, pictures and mistakes in ``output`` or beside it.
+
+    Args:
+        facts: what was measured.
+        subject: what it was measured on.
+        output: folder for pictures, mistakes and ``evaluation.json``; made if it is not there. None takes
+            ``evaluation/<split>`` of the checkpoint's folder, or nothing where that is not to be written to.
+        probabilities: (rows, classes), for the pictures.
+        labels: class ids (rows,).
+        keep: False for numbers that do not belong into ``run.json``.
+
+    Raises:
+        UsageError: ``output`` cannot be written to.
+    """
+    if output is not None:
+        folder = Path(output)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            _write_text(
+                folder / "evaluation.json", json.dumps(to_json(facts), indent=2, sort_keys=True, ensure_ascii=False)
+            )
+            _write_pictures(facts, folder, probabilities, labels)
+        except OSError as error:
+            raise UsageError(
+                f"--output '{folder.name}' cannot be written to ({error.strerror}); give a folder that can"
+            ) from error
+    if subject.folder is None or not keep:
+        return
+    try:
+        if output is None:
+            folder = subject.folder / "evaluation" / split_folder(facts.split)
+            folder.mkdir(parents=True, exist_ok=True)
+            _write_pictures(facts, folder, probabilities, labels)
+        write_facts(with_evaluation(subject.runs[0] if subject.runs else subject.described, facts), subject.folder)
+    except OSError as error:
+        if error.errno not in NOT_WRITABLE:  # a full disk is worth an error, somebody else's folder is not
+            raise
+
+
+def with_evaluation(run: RunFacts, evaluation: EvaluationFacts) -> RunFacts:
+    """``run`` with ``evaluation`` in the place of an earlier one of the same rows, else as the last one."""
+    if evaluation.fingerprint in [earlier.fingerprint for earlier in run.evaluations]:
+        evaluations = tuple(
+            evaluation if earlier.fingerprint == evaluation.fingerprint else earlier for earlier in run.evaluations
+        )
+    else:
+        evaluations = (*run.evaluations, evaluation)
+    return replace(run, evaluations=evaluations)
+
+
+def split_folder(split: str) -> str:
+    """A folder's name for a split: ``train[:20%]`` gives ``train-20``."""
+    return re.sub(r"[^\w.]+", "-", split).strip("-.") or "split"
+
+
+def file_sha256(file: Path) -> str:
+    """sha256 of a file, in hexadecimal digits."""
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _write_pictures(facts: EvaluationFacts, folder: Path, probabilities: np.ndarray, labels: np.ndarray) -> None:
+    lines = [json.dumps(to_json(mistake), ensure_ascii=False) for mistake in facts.mistakes]
+    _write_text(folder / "mistakes.jsonl", "\n".join(lines))
+    if facts.confusion is None:
+        return
+    where = f"{facts.data_name}, {facts.split}" if facts.data_name else facts.split
+    title = f"{where}: accuracy {facts.metrics[0].value:.3f} ({facts.count:,} rows)"
+    confusion_matrix(facts.confusion, facts.labels, folder / "confusion.png", title=title)
+    error = facts.metric("ece")
+    title = f"{where}: calibration error {error.value:.3f}" if error is not None else where
+    reliability_diagram(probabilities, labels, folder / "reliability.png", title=title)
+
+
+def _write_text(file: Path, text: str) -> None:
+    file.write_text(text + "\n" if text else "", encoding="utf-8")
+
+
+def _own_folder(checkpoint: str | Path) -> Path | None:
+    """The folder that the user named, if it can be written to and is not one that the package ships."""
+    folder = Path(checkpoint)
+    embedded = Path(__file__).parent.parent / "pipelines" / "embedded"
+    if not folder.is_dir() or embedded in folder.resolve().parents or not os.access(folder, os.W_OK):
+        return None
+    return folder
+
+
+def _read_run(folder: Path | None) -> RunFacts | None:
+    if folder is None or not _has_file(folder, FILE_NAME):
+        return None
+    try:
+        return read_facts(folder)
+    except FactsError as error:
+        raise DataError(f"checkpoint '{folder.name}': {error}") from error
+
+
+def _has_file(folder: Path | None, name: str) -> bool:
+    return folder is not None and (folder / name).is_file()

@@ -1,0 +1,183 @@
+"""Which rows a checkpoint is measured on: the split asked for, and never those that it was trained on."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..cards.facts import DataFacts, RunFacts, SplitFacts
+from ..pipelines.errors import DataError, UsageError
+from ..pipelines.tasks import Task
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+    from .data import TaskData
+
+ROLES = ("test", "validation")
+"""Splits that are evaluated when none is named; the first that is there."""
+
+SPLIT_SETTINGS = ("train_split", "validation_split", "test_split", "validation_fraction", "test_fraction")
+"""Settings of a training run that say how its data was cut."""
+
+
+@dataclass(frozen=True)
+class ChosenRows:
+    """Rows to evaluate.
+
+    Attributes:
+        data: the data set they are of.
+        role: key of the split in ``data.splits``.
+        split: its facts, under the name that the user gave it.
+        trained_on: how many of the rows the checkpoint is known to have been trained on.
+    """
+
+    data: TaskData
+    role: str
+    split: SplitFacts
+    trained_on: int = 0
+
+
+def choose_rows(
+    dataset: Any,
+    task: Task,
+    split: str | None,
+    runs: Sequence[RunFacts],
+    reading: Mapping[str, Any],
+    *,
+    name: str,
+    allow_training_rows: bool,
+) -> ChosenRows:
+    """The rows to evaluate.
+
+    Training on one file carves its validation rows out of it. Evaluating on the same file means these rows: it is cut
+    as it was for training, which the fingerprint of the training rows proves.
+
+    Args:
+        dataset: as for `load_data`.
+        task: its row.
+        split: as the user named it; None for test, else validation, else the only one.
+        runs: facts of the checkpoints that answer, as far as they have any.
+        reading: further arguments of `load_data`.
+        name: of the checkpoint, for messages.
+        allow_training_rows: whether rows that it was trained on are answered, too.
+
+    Raises:
+        DataError: there is no such split, or several and none of them to be chosen.
+        UsageError: the checkpoint was trained on these rows, and that is not allowed.
+    """
+    trained, cut = _load_like_training(dataset, task, runs, reading)
+    if trained is not None:
+        held_out = [role for role in ROLES if role in trained.splits]
+        if held_out and split in (None, *held_out):
+            data, role = trained, split or held_out[0]
+            if reading["max_rows"] is not None:
+                data = _load(dataset, task, **{**reading, **cut})
+            return ChosenRows(data, role, split_facts(data.report.facts(), role))
+    data, role = _load_split(dataset, task, split, reading)
+    facts = split_facts(data.report.facts(), role)
+    facts = replace(facts, name=split if split is not None else facts.name)
+    shared = _count_training_rows(runs, facts, data, role, trained)
+    if shared and not allow_training_rows:
+        raise UsageError(
+            f"'{name}' was trained on {shared} of the {facts.rows} rows of split {facts.name} of {data.report.name}; "
+            "a model is never evaluated on training rows. Give other rows with --dataset or --split, or insist with "
+            "--allow-training-rows"
+        )
+    return ChosenRows(data, role, facts, shared)
+
+
+def split_facts(data: DataFacts, role: str) -> SplitFacts:
+    """The facts of one split.
+
+    Raises:
+        DataError: the data set does not have it.
+    """
+    found = data.split(role)
+    if found is None:
+        raise DataError(f"the data set has no {role} split (found: {', '.join(split.name for split in data.splits)})")
+    return found
+
+
+def _load(dataset: Any, task: Task, **reading: Any) -> TaskData:
+    from .data import load_data  # datasets and pyarrow take a second to import
+
+    return load_data(dataset, task=task, **reading)
+
+
+def _load_split(dataset: Any, task: Task, split: str | None, reading: Mapping[str, Any]) -> tuple[TaskData, str]:
+    """The data, of which no training split is needed, and the key of the split in it."""
+    if split is not None:
+        try:
+            return _load(dataset, task, test_split=split, need_train=False, **reading), "test"
+        except DataError as error:
+            missing = re.match(r"--test-split (.*\(found: .*?\))", str(error))
+            if missing is None:
+                raise
+            raise DataError(f"--split {missing[1]}; choose one of these") from error
+    data = _load(dataset, task, need_train=False, **reading)
+    return data, next((role for role in ROLES if role in data.splits), None) or next(iter(data.splits))
+
+
+def _load_like_training(
+    dataset: Any, task: Task, runs: Sequence[RunFacts], reading: Mapping[str, Any]
+) -> tuple[TaskData | None, dict[str, Any]]:
+    """The data cut as one of ``runs`` cut it, and the arguments that do so; None if it was not trained on this data."""
+    for run in runs:
+        recorded = run.data.split("train") if run.data is not None else None
+        if run.data is None or recorded is None or not _is_named(dataset, run.data.name):
+            continue
+        cut = {name: run.settings[name] for name in SPLIT_SETTINGS if run.settings.get(name) is not None}
+        if run.seed is not None:
+            cut["seed"] = run.seed
+        try:
+            data = _load(dataset, task, **{**reading, **cut, "max_rows": None})
+        except (DataError, UsageError):
+            continue  # a data set of the same name, which need not be one that could be trained on
+        if split_facts(data.report.facts(), "train").fingerprint == recorded.fingerprint:
+            return data, cut
+    return None, {}
+
+
+def _is_named(dataset: Any, name: str) -> bool:
+    """Whether a data set may be the one recorded as ``name``; rows in memory have no name of their own."""
+    if not isinstance(dataset, str | Path):
+        return True
+    given = str(dataset)
+    return name in (given, ",".join(Path(part.strip()).name for part in given.split(",")), given.partition("@")[0])
+
+
+def _count_training_rows(
+    runs: Sequence[RunFacts], split: SplitFacts, data: TaskData, role: str, trained: TaskData | None
+) -> int:
+    """How many rows of the split are known to have been trained on."""
+    for run in runs:
+        recorded = run.data.split("train") if run.data is not None else None
+        if recorded is not None and recorded.fingerprint == split.fingerprint:
+            return split.rows
+    return 0 if trained is None else _count_shared(data.splits[role], trained.splits["train"])
+
+
+def _count_shared(rows: Dataset, training: Dataset) -> int:
+    """How many of ``rows`` have a text that is among the training texts."""
+    return int(np.isin(_text_keys(rows), _text_keys(training)).sum())
+
+
+def _text_keys(rows: Dataset) -> np.ndarray:
+    """(rows,) uint64, equal for equal texts and pairs; 8 bytes a row."""
+    names = [name for name in ("text", "text_pair") if name in rows.column_names]
+    keys = np.empty(len(rows), dtype=np.uint64)
+    position = 0
+    block: Any
+    for block in rows.select_columns(names).iter(batch_size=1000):
+        for texts in zip(*(block[name] for name in names), strict=True):
+            digest = hashlib.blake2b("\x1f".join(text or "" for text in texts).encode(), digest_size=8).digest()
+            keys[position] = int.from_bytes(digest, "little")
+            position += 1
+    return keys

@@ -1,0 +1,70 @@
+"""Low-rank additions to frozen weights (Hu et al. 2021, "LoRA"), by peft, in place of training all weights."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from ..pipelines.errors import UsageError
+from .optimization import is_head
+from .settings import FinetuneSettings
+
+ADAPTER_FOLDER = "adapter"
+
+
+class LowRankAdditions:
+    """Adds trainable low-rank matrices to the linear layers of ``model``, in place; all else but the head is frozen.
+
+    Args:
+        model: a transformers model with a classification head.
+        settings: rank, alpha, dropout and targets.
+        base_name: public name of the base model, kept in the adapter's configuration.
+
+    Raises:
+        UsageError: no layer has a name given by ``--lora-targets``; the message lists those there are.
+    """
+
+    def __init__(self, model: Any, settings: FinetuneSettings, base_name: str) -> None:
+        from peft import LoraConfig, TaskType, get_peft_model
+
+        linear = {name for name, layer in model.named_modules() if isinstance(layer, nn.Linear) and not is_head(model, name)}
+        endings = sorted({name.rpartition(".")[2] for name in linear})
+        targets = list(settings.lora_targets) or endings
+        unknown = [target for target in targets if target not in endings]
+        if unknown or not targets:
+            raise UsageError(
+                f"--lora-targets {','.join(unknown) or 'none'}: the model has no linear layers of that name below its head; "
+                f"it has: {', '.join(endings) or 'none, so train it without --lora'}"
+            )
+        config = LoraConfig(
+            task_type=TaskType.SEQ_CLS,
+            r=settings.lora_rank,
+            lora_alpha=settings.lora_alpha,  # pyright: ignore[reportArgumentType] - a float works and scales finer
+            lora_dropout=settings.lora_dropout,
+            target_modules=sorted(linear) if not settings.lora_targets else targets,
+        )
+        self._adapted = get_peft_model(model, config)
+        config.base_model_name_or_path = base_name
+
+    def save(self, folder: Path) -> None:
+        """Writes the additions and the head to ``folder``, for ``peft.PeftModel.from_pretrained``."""
+        self._adapted.save_pretrained(str(folder))
+        (folder / "README.md").unlink(missing_ok=True)  # peft's template of a card; ours is that of the checkpoint
+
+    def merge(self) -> nn.Module:
+        """The model with the additions added to its weights, as it was built otherwise."""
+        return self._adapted.merge_and_unload()  # pyright: ignore[reportCallIssue, reportReturnType]
+
+
+def freeze_body(model: nn.Module) -> None:
+    """Leaves only the classification head trainable.
+
+    Raises:
+        UsageError: no weight is recognized as the head's.
+    """
+    for name, weight in model.named_parameters():
+        weight.requires_grad_(is_head(model, name))
+    if not any(weight.requires_grad for weight in model.parameters()):
+        raise UsageError("--freeze found no classification head in this model; train it without --freeze, or use --lora")

@@ -1,0 +1,53 @@
+"""The processes and devices of a run, through Accelerate; imported only when training starts."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+
+from ..pipelines.errors import MissingExtraError, UsageError
+from .settings import FinetuneSettings
+
+if TYPE_CHECKING:
+    from accelerate import Accelerator
+
+DEVICES = ("cpu", "cuda", "mps")
+TRACKING_FOLDER = "tracking"
+
+
+def check_machine(settings: FinetuneSettings) -> None:
+    """Whether the device is here and the trackers are installed.
+
+    Raises:
+        UsageError: the device is unknown or not on this machine.
+        MissingExtraError: a tracker's package is not installed.
+    """
+    available = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if settings.device is not None and not available.get(settings.device):
+        here = ", ".join(name for name in DEVICES if available[name])
+        raise UsageError(f"--device {settings.device} is not on this machine; it has: {here}")
+    for tracker in settings.track:
+        if importlib.util.find_spec(tracker) is None:
+            raise MissingExtraError(tracker, "track", f"--track {tracker}")
+
+
+def start_processes(settings: FinetuneSettings) -> Accelerator:
+    """The accelerator of this process; under torchrun or ``accelerate launch`` it has found the others."""
+    from accelerate import Accelerator
+
+    has_device = torch.cuda.is_available() or torch.backends.mps.is_available()
+    return Accelerator(
+        cpu=settings.device == "cpu" or not has_device,
+        mixed_precision="no",  # the loop sets the precision itself, so that measuring can use another
+        log_with=list(settings.track) or None,
+        project_dir=str(Path(settings.output) / TRACKING_FOLDER) if settings.track else None,
+    )
+
+
+def is_distributed() -> bool:
+    """Whether torchrun or ``accelerate launch`` started several processes."""
+    return int(os.environ.get("WORLD_SIZE", "1")) > 1

@@ -1,0 +1,266 @@
+"""Training for text classification: one label, several labels, or a number for a text or a pair of texts.
+
+Preprocessing is the pipeline's own, with truncation; measuring goes through the pipeline too, so that a metric during
+training is the metric of what a user would get.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch.nn import functional
+
+from ..pipelines.checkpoints import from_model
+from ..pipelines.saving import save_checkpoint
+from ..pipelines.text_classification import TextClassificationPipeline
+from .distillation import distillation_loss
+from .lora import ADAPTER_FOLDER
+from .metrics import classification_metrics
+from .optimization import parameter_groups
+from .recipe import Batch, BatchLoss, Features, ParameterGroup, TrainingRows
+from .run_identity import public_settings
+from .settings import FinetuneSettings
+from .text_export import WEIGHTS_FILE, calibrated, measured_export, sha256_of
+from .text_inputs import inputs_of, inputs_of_split
+from .text_models import StartingPoint, check_models, starting_point
+from .text_teacher import rows_with_teacher
+from .training_data import SplitRows
+
+if TYPE_CHECKING:
+    from ..cards.facts import CalibrationFacts, EvaluationFacts
+    from ..pipelines.tasks import Task
+    from .data import TaskData
+
+SINGLE_LABEL, MULTI_LABEL, REGRESSION = "single_label_classification", "multi_label_classification", "regression"
+LOWER_IS_BETTER = frozenset({"mse", "mae", "loss", "expected_calibration_error"})
+
+
+class TextClassificationRecipe:
+    """The text classification part of training; see `recipe.Recipe` and `recipe.TaskRecipe`.
+
+    Args:
+        task: the row.
+        start: model, tokenizer and resolved settings.
+        rows: to train on, with the columns text, label and perhaps text_pair and teacher.
+        labels: class names in the order of the logits; None for regression.
+        problem_type: as in transformers' config.
+        validation: split with the same columns; None where there is nothing to measure on.
+        class_weights: float32 (classes,) by which rows weigh (for several labels: the present ones); None for 1.
+    """
+
+    def __init__(
+        self,
+        task: Task,
+        start: StartingPoint,
+        rows: TrainingRows,
+        *,
+        labels: Sequence[str] | None,
+        problem_type: str,
+        validation: Any = None,
+        class_weights: torch.Tensor | None = None,
+    ) -> None:
+        self.task, self.start_point, self.rows = task, start, rows
+        self.model, self.tokenizer, self.settings = start.model, start.tokenizer, start.settings
+        self.labels, self.problem_type, self.validation = labels, problem_type, validation
+        self.class_weights = class_weights
+        self.has_validation = validation is not None and len(validation) > 0
+        self.pipeline = TextClassificationPipeline.from_checkpoint(from_model(start.model, start.tokenizer))
+        main = {SINGLE_LABEL: "accuracy", MULTI_LABEL: "micro_f1", REGRESSION: "mse"}[problem_type]
+        self.metric = start.settings.metric or main
+        self.higher_is_better = self.metric not in LOWER_IS_BETTER
+
+    @classmethod
+    def check(cls, settings: FinetuneSettings) -> None:
+        """Whether the model and the other checkpoints that ``settings`` name can be found."""
+        check_models(settings)
+
+    @classmethod
+    def start(
+        cls, task: Task, settings: FinetuneSettings, data: TaskData, prepared: Path
+    ) -> TextClassificationRecipe:
+        """The recipe at its beginning: model and tokenizer made, the teacher's logits computed."""
+        start = starting_point(settings, data, prepared)
+        rows: TrainingRows = SplitRows(data.splits["train"])
+        if settings.teacher:
+            rows = rows_with_teacher(rows, start, data, prepared)
+        weights = None
+        if settings.class_weights == "balanced" and data.labels:
+            counts = count_labels((batch["label"] for batch in data.splits["train"].iter(10_000)), len(data.labels))
+            weights = balanced_weights(counts, len(data.splits["train"]), data.problem_type)
+        return cls(
+            task,
+            start,
+            rows,
+            labels=data.labels,
+            problem_type=data.problem_type,
+            validation=data.splits.get("validation"),
+            class_weights=weights,
+        )
+
+    def features(self, rows: Mapping[str, Sequence[Any]]) -> list[Features]:
+        """Token ids (int32, cut to the tokenizer's ``max_length``), target, and the teacher's logits where given."""
+        encoded = self.pipeline.preprocess(list(inputs_of(rows)), truncation=True)
+        features = []
+        for index, windows in enumerate(encoded):
+            sample = {name: np.asarray(values, dtype=np.int32) for name, values in windows[0].items()}
+            sample["target"] = rows["label"][index]
+            if "teacher" in rows:
+                sample["teacher"] = rows["teacher"][index]
+            features.append(sample)
+        return features
+
+    def length(self, features: Features) -> int:
+        """Tokens, special ones included."""
+        return len(features["input_ids"])
+
+    def collate(self, features: Sequence[Features]) -> Batch:
+        """Padded ids (batch, length) and targets (batch,) or (batch, classes).
+
+        Where no text is padded there is no ``attention_mask``, and attention takes a faster way.
+        """
+        batch: Batch = self.tokenizer.pad(
+            [{name: sample[name] for name in sample if name not in ("target", "teacher")} for sample in features]
+        )
+        if bool(batch["attention_mask"].all()):
+            del batch["attention_mask"]
+        dtype = torch.int64 if self.problem_type == SINGLE_LABEL else torch.float32
+        batch["targets"] = torch.tensor([sample["target"] for sample in features], dtype=dtype)
+        if "teacher" in features[0]:
+            batch["teacher"] = torch.from_numpy(np.stack([sample["teacher"] for sample in features]))
+        return batch
+
+    def count(self, batch: Batch) -> float:
+        """Rows; with class weights on single labels the sum of the rows' weights, as in torch's weighted mean."""
+        if self.class_weights is not None and self.problem_type == SINGLE_LABEL:
+            return float(self.class_weights[batch["targets"]].sum())
+        return float(len(batch["targets"]))
+
+    def loss(self, model: torch.nn.Module, batch: Batch, optimizer: str) -> BatchLoss:
+        """Cross-entropy against labels, mixed with the distance from the teacher's logits where there is a teacher."""
+        inputs = {name: tensor for name, tensor in batch.items() if name not in ("targets", "teacher")}
+        logits = model(**inputs).logits.float()
+        total = self._label_loss(logits, batch["targets"])
+        if "teacher" in batch:
+            share = self.settings.teacher_weight
+            total = (1 - share) * total + share * distillation_loss(logits, batch["teacher"], self.settings)
+        metrics = {}
+        if self.problem_type == SINGLE_LABEL:
+            metrics["accuracy"] = (logits.argmax(-1) == batch["targets"]).sum()
+        return BatchLoss(total, metrics)
+
+    def _label_loss(self, logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        weights = None if self.class_weights is None else self.class_weights.to(logits.device)
+        smoothing = self.settings.label_smoothing
+        if self.problem_type == SINGLE_LABEL:
+            return functional.cross_entropy(logits, targets, weights, label_smoothing=smoothing, reduction="sum")
+        if self.problem_type == MULTI_LABEL:
+            smoothed = targets * (1 - smoothing) + smoothing / 2
+            losses = functional.binary_cross_entropy_with_logits(
+                logits, smoothed, pos_weight=weights, reduction="sum"
+            )
+            return losses / logits.shape[-1]
+        return functional.mse_loss(logits.squeeze(-1), targets, reduction="sum")
+
+    def optimizers(self, model: torch.nn.Module) -> Mapping[str, Sequence[ParameterGroup]]:
+        """One optimizer over all trainable weights."""
+        return {"model": parameter_groups(model, self.settings)}
+
+    def evaluate(self, model: torch.nn.Module, rank: int, world_size: int) -> Mapping[str, float]:
+        """Loss and metrics on validation, of the probabilities that the pipeline would give."""
+        pipeline = TextClassificationPipeline.from_checkpoint(from_model(model, self.tokenizer))
+        own = islice(inputs_of_split(self.validation), rank, None, world_size)
+        probabilities = [pipeline.merge(output) for output in pipeline.outputs(own)]
+        if world_size > 1:
+            from accelerate.utils import gather_object
+
+            shares = gather_object([probabilities])  # one list a process
+            probabilities = [shares[row % world_size][row // world_size] for row in range(len(self.validation))]
+        stacked = np.stack(probabilities)
+        targets = np.asarray(self.validation["label"])
+        scores = classification_metrics(stacked, targets, self.labels, self.problem_type, bootstrap=0)
+        return {"loss": self._validation_loss(stacked, targets)} | {fact.name: fact.value for fact in scores.metrics}
+
+    def conclude(self, weights: Mapping[str, torch.Tensor] | None, output: Path) -> None:
+        """Loads the final weights, and merges low-rank additions, which ``keep_adapter`` also writes to ``output``."""
+        if weights is not None:
+            self.model.load_state_dict(weights, strict=False)  # frozen weights are not among them
+        self.model.eval()
+        additions = self.start_point.additions
+        if additions is not None:
+            if self.settings.keep_adapter:
+                additions.save(output / ADAPTER_FOLDER)
+            self.model = additions.merge()
+
+    def calibrate(self) -> CalibrationFacts | None:
+        """Folds the temperature that fits validation into the last layer; single labels only."""
+        if self.problem_type != SINGLE_LABEL or self.validation is None or not self.labels:
+            return None
+        return calibrated(self.model, self.tokenizer, self.validation, self.labels)
+
+    def export(self, output: Path) -> None:
+        """Writes weights, configuration and tokenizer to ``output``."""
+        save_checkpoint(
+            self.model,
+            self.tokenizer,
+            output,
+            dtype=self.settings.export_dtype,
+            labels=self.labels,
+            task=self.task.name,
+        )
+
+    def evaluate_export(self, output: Path, data: TaskData) -> tuple[EvaluationFacts, ...]:
+        """Metrics of the checkpoint in ``output`` on validation and test."""
+        settings = public_settings(self.settings)
+        return measured_export(output, data, settings.dataset, self.task.name, self.settings.device)
+
+    def facts(self, output: Path) -> Mapping[str, Any]:
+        """What is known about the model in ``output``."""
+        start = self.start_point
+        files = list(output.glob("*.safetensors"))
+        teacher = public_settings(self.settings).teacher
+        return {
+            "family": start.family,
+            "base_model": start.base_model,
+            "base_revision": start.base_revision,
+            "teacher": teacher,
+            "problem_type": self.problem_type,
+            "labels": tuple(self.labels or ()),
+            "parameters": start.parameters,
+            "trainable_parameters": start.trainable_parameters,
+            "max_length": self.tokenizer.max_length,
+            "weights_sha256": sha256_of(output / WEIGHTS_FILE),
+            "weights_bytes": sum(file.stat().st_size for file in files),
+        }
+
+    def _validation_loss(self, probabilities: np.ndarray, targets: np.ndarray) -> float:
+        """Mean loss against the labels of merged probabilities, which are all that windows of a long text share."""
+        tiny = 1e-12
+        if self.problem_type == SINGLE_LABEL:
+            return float(-np.log(np.maximum(probabilities[np.arange(len(targets)), targets], tiny)).mean())
+        if self.problem_type == MULTI_LABEL:
+            right = np.where(targets >= 0.5, probabilities, 1 - probabilities)
+            return float(-np.log(np.maximum(right, tiny)).mean())
+        return float(np.square(probabilities.reshape(-1) - targets).mean())
+
+
+def balanced_weights(histogram: Sequence[int] | np.ndarray, rows: int, problem_type: str) -> torch.Tensor:
+    """Weights (classes,) inversely proportional to counts; rows weigh 1 on average.
+
+    For single labels rows / (classes × count), as in scikit-learn; for several labels absent / present.
+    """
+    counts = torch.as_tensor(np.asarray(histogram), dtype=torch.float32).clamp(min=1)
+    return (rows - counts).clamp(min=1) / counts if problem_type == MULTI_LABEL else rows / (len(counts) * counts)
+
+
+def count_labels(splits: Iterable[Any], classes: int) -> np.ndarray:
+    """Rows per class, int64 (classes,), over the batches of a split with class ids or with 0 and 1 per class."""
+    counts = np.zeros(classes, dtype=np.int64)
+    for labels in splits:
+        array = np.asarray(labels)
+        counts += np.bincount(array, minlength=classes) if array.ndim == 1 else (array >= 0.5).sum(0)
+    return counts

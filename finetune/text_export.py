@@ -1,0 +1,114 @@
+"""From final weights to a measured checkpoint: calibrated, written, read back, and measured as a user would have it."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from ..cards.facts import CalibrationFacts, EvaluationFacts
+from ..pipelines.checkpoints import from_model, load_checkpoint
+from ..pipelines.text_classification import TextClassificationPipeline
+from ..pipelines.tokenization import TextTokenizer
+from .calibration import fit_temperature, fold_temperature
+from .environment import command
+from .evaluation import answer, evaluate_outputs
+from .evaluation_rows import split_facts
+from .metrics import expected_calibration_error
+from .text_inputs import inputs_of_split
+
+if TYPE_CHECKING:
+    from .data import TaskData
+
+WEIGHTS_FILE = "model.safetensors"
+
+
+def calibrated(
+    model: torch.nn.Module, tokenizer: TextTokenizer, validation: Any, labels: Sequence[str]
+) -> CalibrationFacts | None:
+    """Divides the logits of ``model``, in place, by the temperature that suits ``validation`` best.
+
+    Args:
+        model: with final weights.
+        tokenizer: the model's.
+        validation: split with single labels.
+        labels: class names.
+
+    Returns:
+        What it changed; None where the last layer could not be found, and the model is as before.
+    """
+    pipeline = TextClassificationPipeline.from_checkpoint(from_model(model, tokenizer))
+    targets = np.asarray(validation["label"][:])
+    logits, probabilities = [], []
+    for output in pipeline.outputs(inputs_of_split(validation)):
+        # of a long text the windows' mean: a temperature acts on each window alike
+        logits.append(np.average(np.stack(output.windows), axis=0, weights=output.lengths))
+        probabilities.append(pipeline.merge(output))
+    temperature = fit_temperature(np.stack(logits), targets)
+    if not fold_temperature(model, temperature, len(labels)):
+        return None
+    after = [pipeline.merge(output) for output in pipeline.outputs(inputs_of_split(validation))]
+    return CalibrationFacts(
+        temperature=temperature,
+        ece_before=expected_calibration_error(np.stack(probabilities), targets),
+        ece_after=expected_calibration_error(np.stack(after), targets),
+        split="validation",
+        count=len(targets),
+    )
+
+
+def measured_export(
+    output: Path, data: TaskData, dataset: str, task: str, device: str | None
+) -> tuple[EvaluationFacts, ...]:
+    """The metrics of the checkpoint in ``output`` on validation and test, as far as there are, in this order.
+
+    Args:
+        output: a checkpoint folder.
+        data: what it was trained on.
+        dataset: its public name.
+        task: name or alias for the command that repeats the measurement.
+        device: to run on; None takes the best.
+    """
+    checkpoint = load_checkpoint(output, task=task, device=device, dtype="float32")
+    pipeline = TextClassificationPipeline.from_checkpoint(checkpoint)
+    facts, evaluations = data.report.facts(), []
+    for name in ("validation", "test"):
+        rows = data.splits.get(name)
+        if rows is None or not len(rows):
+            continue
+        started = time.perf_counter()
+        probabilities, notes = answer(pipeline, rows)
+        evaluations.append(
+            evaluate_outputs(
+                probabilities,
+                np.asarray(rows["label"][:]),
+                names=data.labels,
+                problem_type=data.problem_type,
+                split=split_facts(facts, name),
+                data_name=facts.name,
+                texts=rows["text"],
+                text_pairs=rows["text_pair"] if "text_pair" in rows.column_names else None,
+                training=split_facts(facts, "train"),
+                checkpoint=output.resolve().name,
+                weights_sha256=sha256_of(output / WEIGHTS_FILE),
+                protocol={"long_texts": "windows, mean of probabilities weighted by length"},
+                device=next(checkpoint.model.parameters()).device.type,
+                seconds=round(time.perf_counter() - started, 3),
+                command=command(("quintet", "evaluate", str(output)), {"dataset": dataset, "split": name}),
+                notes=notes,
+            )
+        )
+    return tuple(evaluations)
+
+
+def sha256_of(path: Path) -> str | None:
+    """The hash of a file; None where it is not there."""
+    if not path.is_file():
+        return None
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,170 @@
+"""The model and the tokenizer that training on texts starts from: of a family, or of a checkpoint."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ..pipelines.checkpoint_sources import find_checkpoint
+from ..pipelines.checkpoints import load_checkpoint
+from ..pipelines.errors import UsageError
+from ..pipelines.models.building import build_model
+from ..pipelines.models.families import FAMILIES, Family, find_family
+from ..pipelines.tokenization import TextTokenizer
+from .data import TaskData
+from .lora import LowRankAdditions, freeze_body
+from .settings import FinetuneSettings, flag
+from .tokenizer_training import train_tokenizer
+
+TOKENIZER_FOLDER = "tokenizer"
+
+
+@dataclass
+class StartingPoint:
+    """What training starts from.
+
+    Attributes:
+        model: a transformers model; weights that are not trained need no gradient.
+        tokenizer: of the model, cut to the length of training texts.
+        settings: with every value that the model decides filled in.
+        family: name of the family, or the architecture's model type.
+        base_model: public name of the checkpoint; None from scratch.
+        base_revision: its commit on the Hub.
+        additions: of LoRA; None without.
+        parameters: number of weights, without additions.
+        trainable_parameters: those that training changes, additions included.
+    """
+
+    model: Any
+    tokenizer: TextTokenizer
+    settings: FinetuneSettings
+    family: str
+    base_model: str | None = None
+    base_revision: str | None = None
+    additions: LowRankAdditions | None = None
+    parameters: int = 0
+    trainable_parameters: int = 0
+
+
+def starting_point(settings: FinetuneSettings, data: TaskData, prepared: Path) -> StartingPoint:
+    """The model that ``settings.model`` names, with a head for the labels of ``data``, on the CPU.
+
+    Args:
+        settings: as given.
+        data: with the split train.
+        prepared: folder where a tokenizer trained here is kept, and taken from when a run goes on.
+
+    Raises:
+        UnknownNameError: no family or checkpoint has this name, or an argument of the model is unknown.
+        UsageError: settings that the model cannot follow.
+        WeightsError: the checkpoint cannot be loaded.
+    """
+    if settings.model in {family.name for family in FAMILIES}:
+        start = _from_scratch(settings, find_family(settings.model), data, prepared)
+    else:
+        start = _from_checkpoint(settings, data)
+    start.parameters = sum(weight.numel() for weight in start.model.parameters())
+    if settings.freeze:
+        freeze_body(start.model)
+    if settings.lora:
+        torch.manual_seed(settings.seed)
+        start.additions = LowRankAdditions(start.model, start.settings, start.base_model or start.family)
+    start.trainable_parameters = sum(weight.numel() for weight in start.model.parameters() if weight.requires_grad)
+    return start
+
+
+def _from_scratch(settings: FinetuneSettings, family: Family, data: TaskData, prepared: Path) -> StartingPoint:
+    own = {**family.defaults, "vocab_size": family.vocab_size, "max_length": family.max_length}
+    settings = settings.resolved(own, pretrained=False)
+    tokenizer = _trained_tokenizer(settings, family, data, prepared / TOKENIZER_FOLDER)
+    torch.manual_seed(settings.seed)
+    model = build_model(
+        family,
+        vocab_size=tokenizer.vocab_size,
+        labels=data.labels,
+        problem_type=data.problem_type,
+        arguments=settings.model_args,
+        padding_id=tokenizer.pad_id,
+        max_length=settings.max_length,
+    )
+    if settings.embeddings_from:
+        from .word_vectors import initialize_embeddings
+
+        initialize_embeddings(model, tokenizer, settings.embeddings_from)
+    return StartingPoint(model, tokenizer, settings, family.name)
+
+
+def _trained_tokenizer(settings: FinetuneSettings, family: Family, data: TaskData, folder: Path) -> TextTokenizer:
+    """A tokenizer trained on the training split, saved before the first step and read from there on every later start."""
+    if not folder.is_dir():
+        assert_sizes = {"vocab_size": settings.vocab_size or 0, "max_length": settings.max_length or 0}
+        tokenizer = train_tokenizer(training_texts(data), family.tokenizer, **assert_sizes)
+        temporary = folder.with_name(folder.name + ".tmp")
+        tokenizer.save(temporary)
+        temporary.rename(folder)
+    return TextTokenizer.from_folder(folder)
+
+
+def training_texts(data: TaskData) -> Iterator[str]:
+    """All texts of the training split, lazily; of pairs both."""
+    for rows in data.splits["train"].iter(batch_size=1000):
+        for column in ("text", "text_pair"):
+            yield from rows.get(column, ())
+
+
+def _from_checkpoint(settings: FinetuneSettings, data: TaskData) -> StartingPoint:
+    for name in ("model_args", "vocab_size", "embeddings_from"):
+        if getattr(settings, name):
+            raise UsageError(
+                f"{flag(name)} is for a family trained from scratch, and --model {settings.model} is a checkpoint; leave "
+                f"it out, or give a family: {', '.join(family.name for family in FAMILIES)}"
+            )
+    settings = settings.resolved({}, pretrained=True)
+    torch.manual_seed(settings.seed)  # a new head is drawn at random
+    checkpoint = load_checkpoint(
+        settings.model,
+        trust_remote_code=settings.trust_remote_code,
+        light=False,
+        new_head=True,
+        labels=data.labels,
+        problem_type=data.problem_type,
+    )
+    model: Any = checkpoint.model
+    tokenizer = cut_to(checkpoint.tokenizer, settings.max_length)
+    if model.config.pad_token_id is None:
+        model.config.pad_token_id = tokenizer.pad_id  # a decoder finds a text's last token by it
+    if "use_cache" in model.config.to_dict():
+        model.config.use_cache = False  # keys and values of a decoder, for tokens that never come
+    return StartingPoint(
+        model, tokenizer, settings, checkpoint.config.model_type, checkpoint.name, checkpoint.revision
+    )
+
+
+def cut_to(tokenizer: TextTokenizer, max_length: int | None) -> TextTokenizer:
+    """``tokenizer``, told in place to cut at ``max_length`` if that is less than the model takes; kept when it is saved."""
+    if max_length is not None and (tokenizer.max_length is None or max_length < tokenizer.max_length):
+        tokenizer.max_length = max_length
+        tokenizer.settings["model_max_length"] = max_length
+        if tokenizer.transformers_tokenizer is not None:
+            tokenizer.transformers_tokenizer.model_max_length = max_length
+    return tokenizer
+
+
+def check_models(settings: FinetuneSettings) -> None:
+    """Whether all models that ``settings`` name can be found; of Hub checkpoints a configuration is fetched.
+
+    Raises:
+        UnknownNameError: no family or checkpoint has this name; the message suggests the nearest ones.
+        WeightsError: the Hub cannot be reached and the checkpoint is not in the cache.
+    """
+    if settings.model in {family.name for family in FAMILIES}:
+        find_family(settings.model).arguments(settings.model_args)
+    else:
+        find_checkpoint(settings.model)
+    for name in (settings.teacher, settings.embeddings_from):
+        if name is not None:
+            find_checkpoint(name)

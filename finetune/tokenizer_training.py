@@ -1,0 +1,123 @@
+"""A tokenizer trained on the texts of a training split: the same one in every process and on every run.
+
+Two kinds. ``wordlevel``: lower-case words and punctuation marks, and each Chinese character by itself; what is rare is
+one unknown word. ``byte-bpe``: pieces of words merged from bytes (Sennrich et al. 2016, Radford et al. 2019), so that
+nothing is unknown. WordPiece and Unigram are left out: trained twice, they differ.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Iterator
+from typing import Any, Literal
+
+from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
+
+from ..pipelines.errors import DataError, UsageError
+from ..pipelines.tokenization import TextTokenizer
+
+PADDING, UNKNOWN, START, SEPARATOR = "[PAD]", "[UNK]", "[CLS]", "[SEP]"
+
+# Padding first, so that its id is 0.
+SPECIAL_TOKENS = [PADDING, UNKNOWN, START, SEPARATOR]
+
+NUM_BYTES = 256
+
+# From this many texts on, a word seen once is left to the unknown word, whose vector is thereby trained; of fewer texts
+# it would take most words away.
+ENOUGH_TEXTS = 1000
+
+
+def train_tokenizer(
+    texts: Iterable[str],
+    kind: Literal["wordlevel", "byte-bpe"],
+    vocab_size: int,
+    max_length: int | None,
+    *,
+    has_token_types: bool = False,
+) -> TextTokenizer:
+    """A tokenizer for these texts, with padding id 0; the same texts in the same order give the same one.
+
+    With ``wordlevel`` a text stands alone and the texts of a pair are joined by [SEP]; with ``byte-bpe`` a text begins
+    with [CLS] and ends with [SEP], as BERT has it.
+
+    Args:
+        texts: read once, in a stream.
+        kind: ``wordlevel`` or ``byte-bpe``.
+        vocab_size: the most entries, special tokens included; few texts give fewer.
+        max_length: the most tokens of a text, kept in the tokenizer's files; None for no limit.
+        has_token_types: whether it marks the second text of a pair with token type 1.
+
+    Raises:
+        UsageError: ``kind`` is neither, or ``vocab_size`` is too small for it.
+        DataError: there is no text, or none with a word in it.
+    """
+    if kind not in ("wordlevel", "byte-bpe"):
+        raise UsageError(f"tokenizer kind is '{kind}', expected wordlevel or byte-bpe.")
+    smallest = len(SPECIAL_TOKENS) + (NUM_BYTES if kind == "byte-bpe" else 1)
+    if vocab_size < smallest:
+        raise UsageError(f"vocab_size is {vocab_size}, expected at least {smallest} for a {kind} tokenizer.")
+    stream = iter(texts)
+    first_texts = list(itertools.islice(stream, ENOUGH_TEXTS))
+    if not any(text.strip() for text in first_texts):
+        raise DataError("there are no texts to train a tokenizer on; expected at least one text that is not empty.")
+    every_text = itertools.chain(first_texts, stream)
+    if kind == "wordlevel":
+        tokenizer = _train_words(every_text, vocab_size, 2 if len(first_texts) == ENOUGH_TEXTS else 1)
+    else:
+        tokenizer = _train_bytes(every_text, vocab_size)
+    return TextTokenizer.from_backend(tokenizer, _settings(max_length, has_token_types))
+
+
+def _train_words(texts: Iterator[str], vocab_size: int, min_frequency: int) -> Tokenizer:
+    tokenizer = Tokenizer(models.WordLevel({}, unk_token=UNKNOWN))
+    # Lower case, no accents, no control characters, spaces around Chinese characters.
+    tokenizer.normalizer = normalizers.BertNormalizer()
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    trainer = trainers.WordLevelTrainer(
+        vocab_size=vocab_size, min_frequency=min_frequency, special_tokens=SPECIAL_TOKENS, show_progress=False
+    )
+    tokenizer.train_from_iterator(texts, trainer)
+    tokenizer.post_processor = _template(tokenizer, single="$A", pair=f"$A {SEPARATOR} $B:1")
+    return tokenizer
+
+
+def _train_bytes(texts: Iterator[str], vocab_size: int) -> Tokenizer:
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.normalizer = normalizers.Sequence([normalizers.NFC(), normalizers.Lowercase()])
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=True)
+    trainer = trainers.BpeTrainer(
+        vocab_size=vocab_size,
+        min_frequency=2,
+        special_tokens=SPECIAL_TOKENS,
+        initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
+        show_progress=False,
+    )
+    tokenizer.train_from_iterator(texts, trainer)
+    tokenizer.post_processor = _template(
+        tokenizer, single=f"{START} $A {SEPARATOR}", pair=f"{START} $A {SEPARATOR} $B:1 {SEPARATOR}:1"
+    )
+    return tokenizer
+
+
+def _template(tokenizer: Tokenizer, *, single: str, pair: str) -> processors.TemplateProcessing:
+    special_tokens = [(token, tokenizer.token_to_id(token)) for token in (START, SEPARATOR)]
+    return processors.TemplateProcessing(single=single, pair=pair, special_tokens=special_tokens)
+
+
+def _settings(max_length: int | None, has_token_types: bool) -> dict[str, Any]:
+    """The content of ``tokenizer_config.json``, as ``transformers.AutoTokenizer`` reads it."""
+    names = ["input_ids", "attention_mask"]
+    settings: dict[str, Any] = {
+        "tokenizer_class": "PreTrainedTokenizerFast",
+        "pad_token": PADDING,
+        "unk_token": UNKNOWN,
+        "cls_token": START,
+        "sep_token": SEPARATOR,
+        "padding_side": "right",
+        "clean_up_tokenization_spaces": False,
+        "model_input_names": [names[0], "token_type_ids", names[1]] if has_token_types else names,
+    }
+    if max_length is not None:
+        settings["model_max_length"] = max_length
+    return settings

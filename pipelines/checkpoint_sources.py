@@ -1,0 +1,198 @@
+"""Where a checkpoint lies: from what the user typed to a folder, and a sentence for each way the Hub can fail.
+
+A name is looked up in this order: embedded checkpoint, local folder, Hub repository. The order never depends on
+whether the network is up.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from .errors import QuintetError, UsageError, WeightsError, unknown_name
+from .models.families import FAMILIES
+
+EMBEDDED_FOLDER = Path(__file__).parent / "embedded"
+CONFIG_FILE = "config.json"
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a checkpoint lies.
+
+    Attributes:
+        name: its embedded name, the base name of its folder, or its Hub id; never a path.
+        folder: the local folder; of a Hub repository the snapshot in the cache, which holds what was fetched so far.
+        repository: its Hub id; None for a local folder.
+        revision: the commit of the repository; None for a local folder.
+    """
+
+    name: str
+    folder: Path
+    repository: str | None = None
+    revision: str | None = None
+
+    def fetch(self, file: str) -> None:
+        """Sees to it that a file of the repository is in ``folder``, if the repository has it."""
+        if self.repository is not None and not (self.folder / file).is_file():
+            fetch_file(self.repository, file, revision=self.revision, is_optional=True)
+
+
+def embedded_names() -> list[str]:
+    """The names of the checkpoints that come with Quintet."""
+    return sorted(path.parent.name for path in EMBEDDED_FOLDER.glob(f"*/{CONFIG_FILE}"))
+
+
+def find_checkpoint(model: str | Path, *, revision: str | None = None) -> Place:
+    """Where the checkpoint lies that the user means; of a Hub repository its ``config.json`` is fetched.
+
+    Args:
+        model: an embedded name, a folder, or a Hub id with or without ``@revision``.
+        revision: branch, tag or commit of a Hub repository.
+
+    Raises:
+        UsageError: ``model`` is a family without weights, a file, or a folder that does not exist.
+        UnknownNameError: nothing has that name.
+        WeightsError: the Hub cannot be reached and the checkpoint is not in the cache, or it may not be read.
+    """
+    text = str(model)
+    if isinstance(model, str) and text in embedded_names():
+        return Place(text, EMBEDDED_FOLDER / text)
+    path = Path(text).expanduser()
+    if path.is_dir():
+        return Place(path.resolve().name, path)
+    if path.is_file():
+        raise UsageError(f"model '{path.name}' is a file; expected the checkpoint's folder, which holds it.")
+    if text in {family.name for family in FAMILIES}:
+        raise UsageError(
+            f"model '{text}' is a family without trained weights; train it first: "
+            f"quintet finetune sentiment --model {text} --dataset reviews.csv --output out/{text}"
+        )
+    if _is_path(text):
+        raise UsageError(
+            f"there is no folder '{path.name}' at the path given as model; expected a checkpoint folder, a Hub id such "
+            f"as distilbert/distilbert-base-uncased-finetuned-sst-2-english{_or_embedded()}."
+        )
+    repository, _, named_revision = text.partition("@")
+    wanted = named_revision or revision
+    config = fetch_file(repository, CONFIG_FILE, revision=wanted)
+    if config is None:
+        raise WeightsError(f"Hub repository '{repository}' has no {CONFIG_FILE}; it is no checkpoint of transformers.")
+    return Place(repository, config.parent, repository, config.parent.name)
+
+
+def read_config(place: Place) -> dict[str, Any]:
+    """The content of the checkpoint's ``config.json``.
+
+    Raises:
+        WeightsError: the folder has none, or it is not a JSON object.
+    """
+    path = place.folder / CONFIG_FILE
+    if not path.is_file():
+        found = ", ".join(sorted(file.name for file in place.folder.iterdir())[:8]) or "nothing"
+        raise WeightsError(
+            f"folder '{place.name}' has no {CONFIG_FILE} (found: {found}); expected a checkpoint folder, such as "
+            "`quintet finetune` writes."
+        )
+    try:
+        config = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise WeightsError(
+            f"{CONFIG_FILE} of checkpoint '{place.name}' is not JSON ({error}); fetch the checkpoint again."
+        ) from error
+    if not isinstance(config, Mapping):
+        raise WeightsError(f"{CONFIG_FILE} of checkpoint '{place.name}' is no JSON object; fetch the checkpoint again.")
+    return dict(config)
+
+
+def fetch_file(repository: str, file: str, *, revision: str | None, is_optional: bool = False) -> Path | None:
+    """The path in the cache of one file of a Hub repository, fetched if need be; None if the repository lacks it.
+
+    Args:
+        repository: Hub id.
+        file: path inside the repository.
+        revision: branch, tag or commit; None for the main branch.
+        is_optional: whether a file that is neither in the cache nor reachable counts as one the repository lacks.
+
+    Raises:
+        QuintetError: as ``explain_hub_error``.
+    """
+    from huggingface_hub import errors, hf_hub_download
+
+    try:
+        return Path(hf_hub_download(repository, file, revision=revision))
+    except errors.LocalEntryNotFoundError as error:
+        if is_optional:
+            return None
+        raise explain_hub_error(error, repository, revision) from error
+    except errors.RemoteEntryNotFoundError:
+        return None
+    except (errors.HFValidationError, errors.HfHubHTTPError, OSError) as error:
+        raise explain_hub_error(error, repository, revision) from error
+
+
+def explain_hub_error(error: BaseException, repository: str, revision: str | None) -> QuintetError:
+    """The error of ours for what huggingface_hub, or transformers on top of it, raised.
+
+    Args:
+        error: what was raised; its causes are looked at too.
+        repository: Hub id.
+        revision: what was asked for; None for the main branch.
+    """
+    from huggingface_hub import constants, errors
+
+    chain = list(_causes(error))
+
+    def happened(*kinds: type[BaseException]) -> bool:
+        return any(isinstance(cause, kinds) for cause in chain)
+
+    if happened(errors.HFValidationError):
+        return unknown_name("model", repository, _known_names(), hint="`quintet models` lists families to train.")
+    if happened(errors.GatedRepoError):
+        return WeightsError(
+            f"Hub repository '{repository}' is gated; ask for access on its page, then log in with `hf auth login`."
+        )
+    if happened(errors.RepositoryNotFoundError):
+        if "/" not in repository:
+            return unknown_name(
+                "model", repository, _known_names(), hint="Neither has the Hub a repository of that name."
+            )
+        return WeightsError(
+            f"the Hub ({constants.ENDPOINT}) has no repository '{repository}', or it is private; check the name, or log "
+            "in with `hf auth login`."
+        )
+    if happened(errors.RevisionNotFoundError):
+        return WeightsError(
+            f"Hub repository '{repository}' has no revision '{revision}'; expected a branch, a tag or a full commit hash."
+        )
+    if happened(errors.LocalEntryNotFoundError, errors.OfflineModeIsEnabled, ConnectionError):
+        at = f" --revision {revision}" if revision else ""
+        return WeightsError(
+            f"checkpoint '{repository}' is not in the cache ({constants.HF_HUB_CACHE}) and the Hub "
+            f"({constants.ENDPOINT}) cannot be reached; with a network run `hf download {repository}{at}` once"
+            f"{_or_embedded(', or use ')}."
+        )
+    return WeightsError(f"checkpoint '{repository}' cannot be fetched from the Hub ({constants.ENDPOINT}): {error}")
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    current: BaseException | None = error
+    while current is not None:
+        yield current
+        current = current.__cause__ or current.__context__
+
+
+def _is_path(text: str) -> bool:
+    return text.startswith((".", "/", "~")) or "\\" in text or text.count("/") > 1
+
+
+def _known_names() -> list[str]:
+    return [*embedded_names(), *(family.name for family in FAMILIES)]
+
+
+def _or_embedded(start: str = ", or ") -> str:
+    names = embedded_names()
+    return f"{start}an embedded checkpoint ({', '.join(names)})" if names else ""

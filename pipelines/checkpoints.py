@@ -1,0 +1,493 @@
+"""Checkpoints: from a name to a model with its tokenizer, ready to give logits.
+
+Checkpoints of our own families load here without transformers and without running any code that lies in their
+folder. All others load through transformers' Auto classes.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from .checkpoint_sources import Place, explain_hub_error, find_checkpoint, read_config
+from .errors import QuintetError, UsageError, WeightsError
+from .models.building import build_network, regression_labels, register_families
+from .models.families import Family, own_family
+from .tasks import find_task
+from .tokenization import TOKENIZER_FILE, TOKENIZER_SETTINGS_FILE, TextTokenizer
+from .weights import WEIGHTS_FILE, check_weight_files, describe_misfit, fit_weights, read_weights, refused_pickle
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+
+# What the adapters put before the plain network's own keys.
+NETWORK_PREFIX = "network."
+
+
+@dataclass(frozen=True)
+class CheckpointConfig:
+    """What ``config.json`` says.
+
+    Attributes:
+        labels: names of the classes in the order of their ids; of a regression the names of its values.
+        problem_type: as transformers names it; None where the checkpoint does not say.
+        task: the task that a checkpoint of Quintet was trained for; None for others.
+        model_type: the architecture, for instance ``bert`` or ``quintet-recurrent``.
+        max_length: the most tokens the model takes, special tokens included; None if there is no limit.
+        raw: the whole content.
+    """
+
+    labels: tuple[str, ...]
+    problem_type: str | None
+    task: str | None
+    model_type: str
+    max_length: int | None
+    raw: Mapping[str, Any]
+
+
+@dataclass
+class Checkpoint:
+    """A model with its tokenizer.
+
+    Attributes:
+        name: embedded name, base name of the folder, or Hub id; never a path.
+        folder: where it was read from; None for a model that lives in memory only.
+        config: what its ``config.json`` says.
+        model: the plain network where ``light``, else a ``PreTrainedModel``.
+        tokenizer: makes the batches that the model reads.
+        light: whether it was loaded without transformers.
+        revision: commit of the Hub repository; None for others.
+    """
+
+    name: str
+    folder: Path | None
+    config: CheckpointConfig
+    model: torch.nn.Module
+    tokenizer: TextTokenizer
+    light: bool
+    revision: str | None = None
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return next(self.model.parameters()).device
+
+    def logits(self, batch: Mapping[str, torch.Tensor]) -> torch.Tensor:
+        """Logits ``(batch, labels)`` on the model's device, in its number format.
+
+        Args:
+            batch: ``(batch, length)`` int64 tensors as ``tokenizer.pad`` gives them, on any device.
+        """
+        moved = {key: tensor.to(self.device) for key, tensor in batch.items() if key in self._accepted}
+        if self.light:
+            return self.model(**moved)
+        return self.model(**moved, **self._switches).logits
+
+    @cached_property
+    def _accepted(self) -> frozenset[str]:
+        """Names of what the model reads; a tokenizer may give more, token types for instance."""
+        return frozenset(inspect.signature(self.model.forward).parameters)
+
+    @cached_property
+    def _switches(self) -> dict[str, bool]:
+        # A decoder would otherwise keep keys and values for tokens that never come.
+        return {"use_cache": False} if "use_cache" in self._accepted else {}
+
+
+def load_checkpoint(
+    model: str | Path | PreTrainedModel,
+    *,
+    task: str | None = None,
+    device: str | torch.device | None = None,
+    dtype: str = "float32",
+    revision: str | None = None,
+    trust_remote_code: bool = False,
+    tokenizer: str | Path | TextTokenizer | PreTrainedTokenizerBase | None = None,
+    light: bool = True,
+    new_head: bool = False,
+    labels: Sequence[str] | None = None,
+    problem_type: str | None = None,
+) -> Checkpoint:
+    """The checkpoint that the user means, in evaluation mode.
+
+    Args:
+        model: an embedded name, a folder, a Hub id with or without ``@revision``, or a live ``PreTrainedModel``.
+        task: the task it is wanted for; a checkpoint trained for another one is refused. None takes any.
+        device: where the weights go; the CPU if None.
+        dtype: number format of the weights: float32, bfloat16, float16, or auto for the checkpoint's own.
+        revision: branch, tag or commit of a Hub repository.
+        trust_remote_code: whether code that lies in the checkpoint may run; never needed for families of our own.
+        tokenizer: another one than the checkpoint's: a name as for ``model``, or a live one.
+        light: whether a checkpoint of our own families is loaded as a plain network, without transformers.
+        new_head: for training: whether a classifier that is missing, or is for other labels, is drawn at random.
+            Loads through transformers.
+        labels: with ``new_head``, the names of the classes in the order of their ids; None keeps the checkpoint's.
+        problem_type: with ``new_head``, as transformers names it.
+
+    Raises:
+        UsageError: the name means nothing, or an argument is wrong.
+        WeightsError: the checkpoint cannot be fetched, is damaged, does not fit its configuration, or has no trained
+            classifier.
+    """
+    number_format = _number_format(dtype)
+    if not isinstance(model, (str, Path)):
+        return _from_live(model, tokenizer, device, number_format)
+    place = find_checkpoint(model, revision=revision)
+    raw = read_config(place)
+    family = own_family(raw)
+    _check_task(raw, task, place.name)
+    if family is None and str(raw.get("model_type", "")).startswith("quintet-"):
+        raise WeightsError(
+            f"checkpoint '{place.name}' is of type {raw['model_type']}, which this version of Quintet does not know; "
+            "upgrade Quintet."
+        )
+    if family is not None:
+        for file in (WEIGHTS_FILE, TOKENIZER_FILE, TOKENIZER_SETTINGS_FILE):
+            place.fetch(file)
+        if light and not new_head:
+            return _load_light(place, raw, family, tokenizer, device, number_format)
+    return _load_through_transformers(
+        place,
+        family,
+        tokenizer,
+        device,
+        number_format,
+        trust_remote_code=trust_remote_code,
+        new_head=new_head,
+        labels=labels,
+        problem_type=problem_type,
+    )
+
+
+def from_model(
+    model: PreTrainedModel, tokenizer: TextTokenizer, *, name: str | None = None, folder: Path | None = None
+) -> Checkpoint:
+    """A checkpoint around a live model, a model in training for instance; the model itself, not a copy.
+
+    Args:
+        model: any sequence classifier of transformers, or one from ``build_model``.
+        tokenizer: what it was trained with.
+        name: how errors call it; by default the base name of where it was loaded from.
+        folder: where it was read from, if it was.
+    """
+    config = model.config
+    if getattr(config, "pad_token_id", None) is None:
+        # GPT-2 and its like find a text's end by this id, and refuse batches where it is not set.
+        config.pad_token_id = tokenizer.pad_id
+    limits = [limit for limit in (tokenizer.max_length, position_limit(model)) if limit is not None]
+    tokenizer.max_length = min(limits, default=None)
+    raw = config.to_dict()
+    labels = tuple(str(config.id2label[index]) for index in sorted(config.id2label))
+    return Checkpoint(
+        name=name or Path(str(config.name_or_path or "model")).name,
+        folder=folder,
+        config=CheckpointConfig(
+            labels=labels,
+            problem_type=config.problem_type,
+            task=raw.get("task"),
+            model_type=config.model_type,
+            max_length=tokenizer.max_length,
+            raw=raw,
+        ),
+        model=model,
+        tokenizer=tokenizer,
+        light=False,
+    )
+
+
+def position_limit(model: PreTrainedModel) -> int | None:
+    """The most tokens for which the model has positions; None if it has no such limit."""
+    for name, module in model.named_modules():
+        # RoBERTa and its like count positions from behind the padding id: 514 of them are enough for 512 tokens.
+        if (
+            name.endswith("position_embeddings")
+            and isinstance(module, torch.nn.Embedding)
+            and module.padding_idx is not None
+        ):
+            return module.num_embeddings - module.padding_idx - 1
+    limit = getattr(model.config.get_text_config(), "max_position_embeddings", None)
+    return limit if isinstance(limit, int) and limit > 0 else None
+
+
+@contextmanager
+def quiet_transformers() -> Iterator[None]:
+    """Keeps transformers from printing progress bars and loading reports; what matters in them is in our errors."""
+    from transformers.utils import logging
+
+    verbosity, had_progress_bar = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(verbosity)
+        if had_progress_bar:
+            logging.enable_progress_bar()
+
+
+def _load_light(
+    place: Place,
+    raw: Mapping[str, Any],
+    family: Family,
+    tokenizer: Any,
+    device: str | torch.device | None,
+    number_format: torch.dtype | None,
+) -> Checkpoint:
+    config = _light_config(raw, place.name)
+    network = build_network(family, raw, name=place.name)
+    tensors = read_weights(place.folder, name=place.name)
+    own = {
+        key.removeprefix(NETWORK_PREFIX): tensor for key, tensor in tensors.items() if key.startswith(NETWORK_PREFIX)
+    }
+    foreign = {key: tensor for key, tensor in tensors.items() if not key.startswith(NETWORK_PREFIX)}
+    fit_weights(network, {**own, **foreign}, name=place.name)
+    network.to(device=device, dtype=number_format or DTYPES.get(str(raw.get("dtype")), torch.float32))
+    text_tokenizer = _tokenizer(tokenizer) or TextTokenizer.from_folder(place.folder, name=place.name)
+    text_tokenizer.max_length = config.max_length or text_tokenizer.max_length
+    return Checkpoint(
+        name=place.name,
+        folder=place.folder,
+        config=config,
+        model=network.eval().requires_grad_(False),
+        tokenizer=text_tokenizer,
+        light=True,
+        revision=place.revision,
+    )
+
+
+def _light_config(raw: Mapping[str, Any], name: str) -> CheckpointConfig:
+    try:
+        by_id = {int(index): str(label) for index, label in raw["id2label"].items()}
+        labels = tuple(by_id[index] for index in range(len(by_id)))
+    except (KeyError, ValueError, AttributeError) as error:
+        raise WeightsError(
+            f"config.json of checkpoint '{name}' has no id2label from 0 upwards, which names its labels; "
+            "save or fetch the checkpoint again."
+        ) from error
+    return CheckpointConfig(
+        labels=labels,
+        problem_type=raw.get("problem_type"),
+        task=raw.get("task"),
+        model_type=str(raw["model_type"]),
+        max_length=raw.get("max_length"),
+        raw=dict(raw),
+    )
+
+
+def _load_through_transformers(
+    place: Place,
+    family: Family | None,
+    tokenizer: Any,
+    device: str | torch.device | None,
+    number_format: torch.dtype | None,
+    *,
+    trust_remote_code: bool,
+    new_head: bool,
+    labels: Sequence[str] | None,
+    problem_type: str | None,
+) -> Checkpoint:
+    from transformers import AutoConfig, AutoModelForSequenceClassification
+
+    if place.repository is None or family is not None:
+        check_weight_files(place.folder, name=place.name)
+        source, options = str(place.folder), {}
+    else:
+        source, options = place.repository, {"revision": place.revision}
+    if family is not None:
+        register_families()
+    options["trust_remote_code"] = trust_remote_code and family is None
+    with _loading_errors(place), quiet_transformers():
+        config = AutoConfig.from_pretrained(source, **options)
+        kept_labels = tuple(config.id2label[index] for index in sorted(config.id2label))
+        if new_head:
+            _set_labels(config, labels, problem_type)
+        model, report = AutoModelForSequenceClassification.from_pretrained(
+            source,
+            config=config,
+            dtype=number_format or "auto",
+            output_loading_info=True,
+            # Keys of another shape are reported with the missing ones, not one at a time.
+            ignore_mismatched_sizes=True,
+            **options,
+        )
+    _check_report(model, report, place.name, new_head=new_head)
+    if new_head and labels is not None and tuple(labels) != kept_labels:
+        _draw_head_anew(model)
+    text_tokenizer = _tokenizer(tokenizer) or _read_tokenizer(place, source, options, family)
+    checkpoint = from_model(model.to(device).eval(), text_tokenizer, name=place.name, folder=place.folder)
+    checkpoint.revision = place.revision
+    return checkpoint
+
+
+@contextmanager
+def _loading_errors(place: Place) -> Iterator[None]:
+    """Turns what transformers raises while it loads into errors of ours."""
+    import pickle
+
+    from huggingface_hub import errors
+    from safetensors import SafetensorError
+
+    name = place.name
+    try:
+        yield
+    except QuintetError:
+        raise
+    except pickle.UnpicklingError as error:
+        raise refused_pickle("the weight file", name=name) from error
+    except (errors.HfHubHTTPError, errors.LocalEntryNotFoundError, errors.OfflineModeIsEnabled) as error:
+        raise explain_hub_error(error, place.repository or name, place.revision) from error
+    except (
+        OSError,
+        ValueError,
+        KeyError,
+        RuntimeError,
+        ImportError,
+        AttributeError,
+        TypeError,
+        SafetensorError,
+    ) as error:
+        raise _explain_loading(error, place) from error
+
+
+def _explain_loading(error: Exception, place: Place) -> QuintetError:
+    text, name = str(error), place.name
+    if "trust_remote_code" in text:
+        return UsageError(
+            f"checkpoint '{name}' brings its own code, which runs only if you ask for it; read that code, then pass "
+            "trust_remote_code=True (--trust-remote-code)."
+        )
+    if "weights_only" in text or "Weights only load failed" in text:
+        return refused_pickle("the weight file", name=name)
+    if "for this kind of AutoModel" in text:
+        return WeightsError(
+            f"checkpoint '{name}' is of an architecture for which transformers has no text classifier; "
+            "expected one that AutoModelForSequenceClassification loads."
+        )
+    if "does not recognize this architecture" in text or "Unrecognized model" in text:
+        return WeightsError(
+            f"config.json of checkpoint '{name}' names no model_type that the installed transformers knows; upgrade "
+            "transformers, or fetch the checkpoint again."
+        )
+    if place.repository is not None and isinstance(error, OSError):
+        return explain_hub_error(error, place.repository, place.revision)
+    first_line = text.strip().splitlines()[0] if text.strip() else type(error).__name__
+    return WeightsError(f"checkpoint '{name}' cannot be loaded: {first_line}")
+
+
+def _check_report(model: PreTrainedModel, report: Mapping[str, Any], name: str, *, new_head: bool) -> None:
+    """Refuses a model of which weights would be random, apart from a new head where one is wanted."""
+    missing = sorted(report["missing_keys"])
+    misshaped = [(key, tuple(given), tuple(expected)) for key, given, expected in report["mismatched_keys"]]
+    if new_head:
+        missing = [key for key in missing if not _is_head(model, key) and ".pooler." not in f".{key}"]
+        misshaped = [entry for entry in misshaped if not _is_head(model, entry[0])]
+    misfit = describe_misfit(missing=missing, unexpected=[], misshaped=misshaped)
+    if not misfit:
+        return
+    if all(_is_head(model, key) or ".pooler." in f".{key}" for key in [*missing, *(entry[0] for entry in misshaped)]):
+        raise WeightsError(
+            f"checkpoint '{name}' has no trained classifier ({misfit}); fine-tune it first: "
+            f"quintet finetune sentiment --model {name} --dataset reviews.csv --output out/mine"
+        )
+    raise WeightsError(f"the weights of checkpoint '{name}' do not fit its config.json: {misfit}.")
+
+
+def _is_head(model: PreTrainedModel, key: str) -> bool:
+    """Whether a weight belongs to the classifier, not to the encoder below it."""
+    if key.startswith(NETWORK_PREFIX):
+        return key.startswith(f"{NETWORK_PREFIX}classifier.")
+    prefix = model.base_model_prefix
+    return bool(prefix) and not key.startswith(f"{prefix}.")
+
+
+def _draw_head_anew(model: PreTrainedModel) -> None:
+    """Forgets a classifier that was trained for other labels."""
+    for name, module in model.named_modules():
+        parameters = list(module.parameters(recurse=False))
+        if parameters and _is_head(model, f"{name}."):
+            for parameter in parameters:
+                parameter._is_hf_initialized = False  # type: ignore[attr-defined]
+            with torch.no_grad():
+                model._init_weights(module)
+
+
+def _set_labels(config: Any, labels: Sequence[str] | None, problem_type: str | None) -> None:
+    if problem_type is not None:
+        config.problem_type = problem_type
+    if labels is None and problem_type == "regression":
+        labels = regression_labels(1)
+    if labels is not None:
+        config.id2label = dict(enumerate(labels))
+        config.label2id = {label: index for index, label in enumerate(labels)}
+
+
+def _read_tokenizer(place: Place, source: str, options: Mapping[str, Any], family: Family | None) -> TextTokenizer:
+    if family is not None:
+        return TextTokenizer.from_folder(place.folder, name=place.name)
+    from transformers import AutoTokenizer
+
+    with _loading_errors(place), quiet_transformers():
+        try:
+            return TextTokenizer.from_transformers(AutoTokenizer.from_pretrained(source, **options))
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, ImportError) as error:
+            if "trust_remote_code" in str(error) or place.repository is not None:
+                raise
+            raise WeightsError(
+                f"checkpoint '{place.name}' has no tokenizer that transformers can read ({str(error).splitlines()[0]}); "
+                "name another with tokenizer=."
+            ) from error
+
+
+def _tokenizer(given: Any) -> TextTokenizer | None:
+    """The tokenizer that the user asked for in place of the checkpoint's; None if she did not."""
+    if given is None or isinstance(given, TextTokenizer):
+        return given
+    if not isinstance(given, (str, Path)):
+        return TextTokenizer.from_transformers(given)
+    from transformers import AutoTokenizer
+
+    try:
+        with quiet_transformers():
+            return TextTokenizer.from_transformers(AutoTokenizer.from_pretrained(str(given)))
+    except (OSError, ValueError, KeyError, TypeError, ImportError) as error:
+        raise WeightsError(
+            f"tokenizer '{Path(given).name}' cannot be loaded; expected a folder or Hub id with a tokenizer of transformers."
+        ) from error
+
+
+def _from_live(
+    model: Any, tokenizer: Any, device: str | torch.device | None, number_format: torch.dtype | None
+) -> Checkpoint:
+    if not hasattr(model, "config") or not isinstance(model, torch.nn.Module):
+        raise UsageError(
+            f"model is {type(model).__name__}, expected an embedded name, a folder, a Hub id, or a model of transformers."
+        )
+    given = _tokenizer(tokenizer) or _tokenizer(model.config.name_or_path or None)
+    if given is None:
+        raise UsageError("a live model was given without its tokenizer; pass tokenizer= as well.")
+    moved = model.to(device=device, dtype=number_format).eval()
+    return from_model(moved, given)  # type: ignore[arg-type]
+
+
+def _number_format(dtype: str) -> torch.dtype | None:
+    if dtype != "auto" and dtype not in DTYPES:
+        raise UsageError(f"dtype is '{dtype}', expected one of {', '.join(DTYPES)}, auto.")
+    return DTYPES.get(dtype)
+
+
+def _check_task(raw: Mapping[str, Any], task: str | None, name: str) -> None:
+    trained_for = raw.get("task")
+    if task is not None and trained_for is not None and find_task(task).name != trained_for:
+        raise UsageError(
+            f"checkpoint '{name}' was trained for {trained_for}, not for {find_task(task).name}; use it with "
+            f"`quintet run {trained_for}`."
+        )

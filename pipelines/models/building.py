@@ -1,0 +1,146 @@
+"""From a row of the table of families to a network with random weights; torch and transformers load inside."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from ..errors import UsageError, WeightsError
+from .families import FAMILIES, Family, Value, find_family
+
+if TYPE_CHECKING:
+    from torch import nn
+    from transformers import PreTrainedModel
+
+PROBLEM_TYPES = ("single_label_classification", "multi_label_classification", "regression")
+
+# What our hyperparameters are called in BertConfig.
+BERT_NAMES = {
+    "hidden_size": "hidden_size",
+    "layers": "num_hidden_layers",
+    "heads": "num_attention_heads",
+    "feed_forward_size": "intermediate_size",
+}
+
+
+def build_model(
+    family: str | Family,
+    *,
+    vocab_size: int,
+    labels: Sequence[str] | None,
+    problem_type: str,
+    arguments: Mapping[str, Value | Sequence[int]] | None = None,
+    padding_id: int = 0,
+    max_length: int | None = None,
+) -> PreTrainedModel:
+    """A model with random weights, drawn from torch's global generator, as a transformers model in training mode.
+
+    For families of our own the plain network is its attribute ``network``, and the word vectors are
+    ``network.embedding``.
+
+    Args:
+        family: a row of the table or its name.
+        vocab_size: number of token ids.
+        labels: names of the classes in the order of their ids; None for a regression with one value.
+        problem_type: as transformers names it, one of ``PROBLEM_TYPES``.
+        arguments: hyperparameters in place of the family's own.
+        padding_id: token id of the padding.
+        max_length: the most tokens of a text; the family's own if None. Only BERT has a vector for each position.
+
+    Raises:
+        UnknownNameError: there is no such family, or argument.
+        UsageError: an argument cannot be read, or the arguments contradict each other.
+    """
+    family = find_family(family) if isinstance(family, str) else family
+    if problem_type not in PROBLEM_TYPES:
+        raise UsageError(f"problem_type is '{problem_type}', expected one of {', '.join(PROBLEM_TYPES)}.")
+    values = family.arguments(arguments or {})
+    names = regression_labels(1) if labels is None else tuple(labels)
+    fields: dict[str, Any] = {
+        **(_bert_fields(values, max_length or family.max_length) if family.network is None else values),
+        "vocab_size": vocab_size,
+        "pad_token_id": padding_id,
+        "id2label": dict(enumerate(names)),
+        "label2id": {name: index for index, name in enumerate(names)},
+        "problem_type": problem_type,
+    }
+    config_class, adapter_class = adapter_classes(family)
+    try:
+        return adapter_class(config_class(**fields))
+    except ValueError as error:
+        raise UsageError(f"model {family.name} cannot be built: {error}") from error
+
+
+def build_network(family: Family, config: Mapping[str, Any], *, name: str) -> nn.Module:
+    """The plain network that a checkpoint's ``config.json`` describes, without transformers, weights random.
+
+    Args:
+        family: one of our own.
+        config: content of ``config.json``.
+        name: how errors call the checkpoint.
+
+    Raises:
+        WeightsError: the configuration lacks a field or contradicts itself.
+    """
+    if family.network is None:
+        raise UsageError(f"model {family.name} has no plain network; load it through transformers.")
+    fields = (*family.sizes, *family.fixed)
+    missing = [key for key in (*fields, "vocab_size", "pad_token_id", "id2label") if key not in config]
+    if missing:
+        raise WeightsError(
+            f"config.json of checkpoint '{name}' lacks {', '.join(missing)}, which a model of type {family.model_type} "
+            "is built from; save or fetch the checkpoint again."
+        )
+    try:
+        return _load(family.network)(
+            **{key: config[key] for key in fields},
+            vocab_size=config["vocab_size"],
+            num_labels=len(config["id2label"]),
+            padding_id=config["pad_token_id"],
+        )
+    except (TypeError, ValueError, RuntimeError, AssertionError) as error:
+        # torch's modules raise any of these when a size is negative, absurdly large, or not a number.
+        raise WeightsError(
+            f"config.json of checkpoint '{name}' does not describe a {family.name}: {error} Fetch the checkpoint again."
+        ) from error
+
+
+def adapter_classes(family: Family) -> tuple[Any, Any]:
+    """The configuration class and the ``PreTrainedModel`` class of a family, known to transformers' Auto classes."""
+    config_class, adapter_class = _load(family.config), _load(family.adapter)
+    if family.network is not None:
+        from transformers import AutoConfig, AutoModelForSequenceClassification
+
+        AutoConfig.register(family.model_type, config_class, exist_ok=True)
+        AutoModelForSequenceClassification.register(config_class, adapter_class, exist_ok=True)
+    return config_class, adapter_class
+
+
+def register_families() -> None:
+    """Makes transformers' Auto classes load checkpoints of our own families with the code of this package."""
+    for family in FAMILIES:
+        adapter_classes(family)
+
+
+def regression_labels(count: int) -> tuple[str, ...]:
+    """The names that transformers gives to values without names."""
+    return tuple(f"LABEL_{index}" for index in range(count))
+
+
+def _bert_fields(values: Mapping[str, Any], max_length: int) -> dict[str, Any]:
+    named = {BERT_NAMES[name]: value for name, value in values.items() if name in BERT_NAMES}
+    dropout = values["dropout"]
+    return {
+        **named,
+        "hidden_dropout_prob": dropout,
+        "attention_probs_dropout_prob": dropout,
+        "max_position_embeddings": max_length,
+    }
+
+
+def _load(dotted: str) -> Any:
+    """``module:Class`` of this folder, or of transformers."""
+    module, _, name = dotted.partition(":")
+    path = module if module == "transformers" else f".{module}"
+    return getattr(importlib.import_module(path, __package__), name)

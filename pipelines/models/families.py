@@ -1,0 +1,273 @@
+"""The table of model families that can be trained from scratch: one row a family, plain data, nothing heavy imported.
+
+A family of our own is a plain network plus an adapter for transformers, both in this folder; the BERT sizes come from
+transformers. Adding a family is adding a row here and its files; CONTRIBUTING.md has the checklist.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Literal
+
+from ..errors import UsageError, unknown_name
+
+Value = str | int | float | bool | tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Family:
+    """A row of the table of families.
+
+    Attributes:
+        name: what ``--model`` calls it.
+        summary: what it is, in a few words.
+        paper: where it was published.
+        model_type: as ``config.json`` has it.
+        network: ``module:Class`` in this folder of the plain network; None for a family of transformers.
+        adapter: ``module:Class`` of the ``PreTrainedModel``, in this folder or in transformers.
+        config: ``module:Class`` of its configuration.
+        sizes: hyperparameters of the network and their defaults; ``--model-args`` may change each.
+        fixed: arguments that make this family out of a network that several families share.
+        choices: for those of ``sizes`` that are words, the words there are.
+        tasks: names of the tasks it is for.
+        tokenizer: what kind of tokenizer is trained for it, see ``finetune/tokenizer_training.py``.
+        has_token_types: whether it tells the two texts of a pair apart by token type ids.
+        vocab_size: entries of its tokenizer unless asked otherwise; a small data set gives fewer.
+        max_length: tokens of a text unless asked otherwise; longer texts are read in windows.
+        defaults: training settings where ``FinetuneSettings`` leaves the choice to the model.
+    """
+
+    name: str
+    summary: str
+    paper: str
+    model_type: str
+    network: str | None
+    adapter: str
+    config: str
+    sizes: Mapping[str, Value]
+    tasks: tuple[str, ...]
+    tokenizer: Literal["wordlevel", "byte-bpe"]
+    vocab_size: int
+    max_length: int
+    defaults: Mapping[str, int | float]
+    fixed: Mapping[str, Value] = field(default_factory=dict)
+    choices: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    has_token_types: bool = False
+
+    def arguments(self, given: Mapping[str, Value | Sequence[int]]) -> dict[str, Value]:
+        """All hyperparameters: the defaults, with ``given`` in their place, read as the default's type.
+
+        Args:
+            given: as typed after ``--model-args`` (``{"layers": "2", "bidirectional": "true"}``) or as Python values.
+
+        Raises:
+            UnknownNameError: a name is no hyperparameter of this family.
+            UsageError: a value cannot be read, or is out of range.
+        """
+        for name in given:
+            if name not in self.sizes:
+                raise unknown_name(f"argument of model {self.name}", name, self.sizes)
+        read = {name: self._read(name, value) for name, value in given.items()}
+        return {**self.sizes, **self.fixed, **read}
+
+    def _read(self, name: str, value: Value | Sequence[int]) -> Value:
+        default = self.sizes[name]
+        expected = _expectation(default, self.choices.get(name))
+        try:
+            result = _parse(default, value)
+        except (TypeError, ValueError):
+            result = None
+        if result is None or not _in_range(name, result, self.choices.get(name)):
+            raise UsageError(
+                f"argument {name} of model {self.name} is '{value}', expected {expected}, for instance {name}="
+                f"{_show(default)}."
+            )
+        return result
+
+
+def _parse(default: Value, value: object) -> Value | None:
+    """``value`` as the type of ``default``; None where it is of another."""
+    if isinstance(default, bool):
+        if isinstance(value, bool):
+            return value
+        return {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}.get(str(value).lower())
+    if isinstance(default, tuple):
+        parts = str(value).replace("+", "-").split("-") if isinstance(value, (str, int)) else value
+        return tuple(int(part) for part in parts)  # type: ignore[union-attr]
+    if isinstance(value, bool):
+        return None
+    if isinstance(default, int):
+        return int(str(value))
+    if isinstance(default, float):
+        return float(str(value))
+    return str(value)
+
+
+def _in_range(name: str, value: Value, choices: tuple[str, ...] | None) -> bool:
+    if isinstance(value, str):
+        return choices is None or value in choices
+    if isinstance(value, bool):
+        return True
+    if isinstance(value, tuple):
+        return bool(value) and min(value) >= 1
+    if name.endswith("dropout"):
+        return 0.0 <= value < 1.0
+    return value >= 1
+
+
+def _expectation(default: Value, choices: tuple[str, ...] | None) -> str:
+    if choices is not None:
+        return f"one of {', '.join(choices)}"
+    if isinstance(default, bool):
+        return "true or false"
+    if isinstance(default, tuple):
+        return "whole numbers of at least 1 joined by -"
+    return "a whole number of at least 1" if isinstance(default, int) else "a fraction in [0, 1)"
+
+
+def _show(value: Value) -> str:
+    if isinstance(value, tuple):
+        return "-".join(map(str, value))
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _recurrent(cell: str, summary: str, paper: str, learning_rate: float) -> Family:
+    return Family(
+        name=cell,
+        summary=summary,
+        paper=paper,
+        model_type="quintet-recurrent",
+        network="recurrent:RecurrentClassifier",
+        adapter="modeling_recurrent:RecurrentForSequenceClassification",
+        config="modeling_recurrent:RecurrentConfig",
+        sizes=MappingProxyType(
+            {
+                "embedding_size": 200,
+                "hidden_size": 200,
+                "layers": 1,
+                "bidirectional": True,
+                "pooling": "max",
+                "dropout": 0.4,
+            }
+        ),
+        fixed=MappingProxyType({"cell": cell}),
+        choices=MappingProxyType({"pooling": ("last", "max", "mean", "attention")}),
+        tasks=("text-classification",),
+        tokenizer="wordlevel",
+        vocab_size=20_000,
+        max_length=256,
+        defaults=MappingProxyType(
+            {"epochs": 5, "batch_size": 64, "learning_rate": learning_rate, "weight_decay": 1e-2, "warmup": 0.05}
+        ),
+    )
+
+
+def _bert(name: str, layers: int, hidden_size: int, heads: int) -> Family:
+    return Family(
+        name=name,
+        summary=f"BERT encoder, {layers} layers of {hidden_size} features, random weights",
+        paper="Turc et al. 2019, Well-Read Students Learn Better (sizes); Devlin et al. 2019, BERT",
+        model_type="bert",
+        network=None,
+        adapter="transformers:BertForSequenceClassification",
+        config="transformers:BertConfig",
+        sizes=MappingProxyType(
+            {
+                "hidden_size": hidden_size,
+                "layers": layers,
+                "heads": heads,
+                "feed_forward_size": 4 * hidden_size,
+                "dropout": 0.1,
+            }
+        ),
+        tasks=("text-classification",),
+        tokenizer="byte-bpe",
+        has_token_types=True,
+        vocab_size=16_000,
+        max_length=256,
+        defaults=MappingProxyType(
+            {"epochs": 5, "batch_size": 64, "learning_rate": 3e-4, "weight_decay": 1e-2, "warmup": 0.1}
+        ),
+    )
+
+
+FAMILIES: tuple[Family, ...] = (
+    _recurrent("rnn", "Elman's recurrent network", "Elman 1990, Finding Structure in Time", 1e-3),
+    _recurrent("lstm", "long short-term memory", "Hochreiter and Schmidhuber 1997, Long Short-Term Memory", 2e-3),
+    _recurrent("gru", "gated recurrent unit", "Cho et al. 2014, RNN Encoder-Decoder for SMT", 2e-3),
+    Family(
+        name="textcnn",
+        summary="convolutions of several widths over word vectors",
+        paper="Kim 2014, Convolutional Neural Networks for Sentence Classification",
+        model_type="quintet-textcnn",
+        network="textcnn:TextConvolutionClassifier",
+        adapter="modeling_textcnn:TextConvolutionForSequenceClassification",
+        config="modeling_textcnn:TextConvolutionConfig",
+        # Section 3.1 of the paper.
+        sizes=MappingProxyType({"embedding_size": 300, "filters": 100, "kernel_sizes": (3, 4, 5), "dropout": 0.5}),
+        tasks=("text-classification",),
+        tokenizer="wordlevel",
+        vocab_size=20_000,
+        max_length=256,
+        defaults=MappingProxyType(
+            {"epochs": 5, "batch_size": 64, "learning_rate": 1e-3, "weight_decay": 1e-2, "warmup": 0.05}
+        ),
+    ),
+    Family(
+        name="transformer",
+        summary="Transformer encoder with the norm first",
+        paper="Vaswani et al. 2017, Attention Is All You Need; Xiong et al. 2020 (norm first)",
+        model_type="quintet-transformer",
+        network="transformer:TransformerClassifier",
+        adapter="modeling_transformer:TransformerForSequenceClassification",
+        config="modeling_transformer:TransformerConfig",
+        sizes=MappingProxyType(
+            {
+                "hidden_size": 256,
+                "layers": 3,
+                "heads": 4,
+                "feed_forward_size": 1024,
+                "pooling": "mean",
+                "dropout": 0.2,
+            }
+        ),
+        choices=MappingProxyType({"pooling": ("mean", "max")}),
+        tasks=("text-classification",),
+        tokenizer="byte-bpe",
+        vocab_size=16_000,
+        max_length=256,
+        defaults=MappingProxyType(
+            {"epochs": 5, "batch_size": 64, "learning_rate": 5e-4, "weight_decay": 1e-2, "warmup": 0.1}
+        ),
+    ),
+    # Turc et al. 2019, table 1: layers, features and heads of the compact models.
+    _bert("bert-tiny", 2, 128, 2),
+    _bert("bert-mini", 4, 256, 4),
+    _bert("bert-small", 4, 512, 8),
+)
+
+
+def find_family(name: str) -> Family:
+    """The row with this name.
+
+    Raises:
+        UnknownNameError: no family has it; the message suggests the nearest ones.
+    """
+    for family in FAMILIES:
+        if family.name == name:
+            return family
+    raise unknown_name("model family", name, [family.name for family in FAMILIES], hint="`quintet models` lists them.")
+
+
+def own_family(config: Mapping[str, object]) -> Family | None:
+    """The family of our own to which a checkpoint with this ``config.json`` belongs; None if it is another's."""
+    for family in FAMILIES:
+        if (
+            family.network is not None
+            and config.get("model_type") == family.model_type
+            and all(config.get(name) == value for name, value in family.fixed.items())
+        ):
+            return family
+    return None

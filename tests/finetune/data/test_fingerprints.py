@@ -1,0 +1,82 @@
+"""Fingerprints identify content; keys find equal texts."""
+
+import hashlib
+
+import numpy as np
+import pytest
+from quintet.finetune.data.fingerprints import count_duplicates, count_shared, fingerprint, length_percentiles, scan
+from quintet.finetune.data.labels import LabelTable
+from quintet.finetune.data.rows import MemoryRows
+
+COLUMNS = {"text": "text", "label": "label"}
+
+
+def scanned(rows, columns=COLUMNS):
+    return scan(MemoryRows(rows).read(columns, skip_bad=False), LabelTable(), columns=columns)
+
+
+def rows_of(*pairs):
+    return [{"text": text, "label": label} for text, label in pairs]
+
+
+def test_fingerprint_is_what_the_documentation_says():
+    digests = [
+        hashlib.blake2b(f"{len(text)} 0 {text}{label}".encode(), digest_size=16).digest()
+        for text, label in (("a", "x"), ("b", "y"))
+    ]
+    ordered = sorted(digests, key=lambda digest: int.from_bytes(digest, "little"))
+    expected = hashlib.sha256(b"".join(ordered)).hexdigest()
+    assert fingerprint(scanned(rows_of(("a", "x"), ("b", "y"))).digests) == expected
+
+
+def test_fingerprint_depends_on_content_and_not_on_order_or_type():
+    base = fingerprint(scanned(rows_of(("a", 1), ("b", 0))).digests)
+    assert fingerprint(scanned(rows_of(("b", "0"), ("a", "1.0"))).digests) == base
+    for other in (
+        rows_of(("a", 1)),
+        rows_of(("a", 1), ("b", 1)),
+        rows_of(("A", 1), ("b", 0)),
+        rows_of(("a", 1), ("b", 0), ("b", 0)),
+    ):
+        assert fingerprint(scanned(other).digests) != base
+
+
+def test_pairs_are_told_apart():
+    columns = {"text": "a", "text_pair": "b", "label": "label"}
+    first = scanned([{"a": "ab", "b": "c", "label": "x"}], columns)
+    second = scanned([{"a": "a", "b": "bc", "label": "x"}], columns)
+    assert fingerprint(first.digests) != fingerprint(second.digests)
+    assert count_shared(first.text_keys, second.text_keys) == 0
+
+
+def test_equal_texts_are_found_in_spite_of_case_and_spacing():
+    first = scanned(rows_of(("A good  film", 1), ("a good film ", 0), ("other", 1))).text_keys
+    second = scanned(rows_of(("a GOOD film", 1), ("a good film!", 1))).text_keys
+    assert count_duplicates(first) == 1
+    assert count_duplicates(second) == 0
+    assert count_shared(first, second) == count_shared(second, first) == 1
+    assert count_shared(first, first[:0]) == 0
+
+
+def test_rows_that_cannot_be_used_are_told_with_their_column():
+    found = scanned(rows_of(("fine", 1), ("", 1), (None, 1), (" \n", 1), ("fine", None)))
+    text, label = "column 'text' is missing or empty", "column 'label' is missing or empty"
+    assert found.bad == {1: text, 2: text, 3: text, 4: label}
+
+
+def test_a_row_takes_forty_bytes():
+    found = scanned(rows_of(*((f"text {number}", number % 2) for number in range(5000))))
+    arrays = [found.text_keys, found.digests, found.lengths, found.labels.ids, found.labels.values]
+    assert sum(array.nbytes for array in arrays) == 40 * 5000
+
+
+def test_length_percentiles_are_lengths_that_occur():
+    assert length_percentiles(np.arange(1, 101)) == {"0": 1, "5": 5, "50": 50, "95": 95, "99": 99, "100": 100}
+    assert length_percentiles(np.zeros(0)) == {}
+
+
+@pytest.mark.parametrize("count", [1, 2000, 2001, 4500])
+def test_every_row_is_scanned_once(count):
+    found = scanned(rows_of(*((str(number), "x") for number in range(count))))
+    assert len(found) == len(found.lengths) == len(found.labels) == count
+    assert count_duplicates(found.text_keys) == 0
