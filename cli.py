@@ -15,6 +15,7 @@ import json
 import sys
 import traceback
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
 import typer
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from .cards.facts import EvaluationFacts
+    from .finetune.dry_run import DryRun
+    from .pipelines.file_runs import RunSummary
 
 app = typer.Typer(
     name="quintet",
@@ -263,7 +266,48 @@ def run(
             progress=advance,
             **options,
         )
-    return Answer(summary, lambda console: console.print(summary))
+    results = summary.results if summary.output is None else _written(summary.output)
+    return Answer(results, lambda console: _print_results(console, summary), failed=summary.failed > 0)
+
+
+def _written(path: Path) -> list[dict[str, Any]]:
+    """The rows of a results file, numbers as numbers also where the format knows text only."""
+    from .pipelines.records import Record, read_records
+
+    rows = [dict(record.values) for record in read_records(path) if isinstance(record, Record)]
+    for row in rows:
+        if isinstance(row.get("score"), str):
+            row["score"] = float(row["score"]) if row["score"] else None
+    return rows
+
+
+SHOWN_ROWS = 50  # more than a screen; files are for the rest
+
+
+def _print_results(console: Console, summary: RunSummary) -> None:
+    """The results as a table, or where they were written; then how many there are and how many failed."""
+    from rich.table import Table
+    from rich.text import Text
+
+    rows = summary.results or []
+    names = list(dict.fromkeys(name for row in rows[:SHOWN_ROWS] for name in row))
+    if names:
+        table = Table(box=None, pad_edge=False, header_style="bold")
+        for name in names:
+            table.add_column(name, overflow="fold" if name in ("text", "error") else "ellipsis")
+        for row in rows[:SHOWN_ROWS]:
+            table.add_row(*(Text(_cell(row.get(name))) for name in names))
+        console.print(table, soft_wrap=False)
+    if len(rows) > SHOWN_ROWS:
+        console.print(f"… {len(rows) - SHOWN_ROWS:,} more rows; --output FILE keeps them all, --json prints them all")
+    if len(rows) != 1 or summary.failed:
+        console.print(str(summary), style="dim")
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return ""
+    return f"{value:.4f}" if isinstance(value, float) else str(value)
 
 
 @contextlib.contextmanager
@@ -304,7 +348,7 @@ def _finetune(**given: Any) -> Answer:
     settings = FinetuneSettings(**(read_settings(config, flags) if config else _complete(flags)))
     result = finetune_with(settings)
     if isinstance(result, DryRun):
-        return Answer(result.to_json(), lambda console: result.show(console))
+        return Answer(result.to_json(), lambda console: _print_plan(console, result))
 
     from .cards.facts import to_json
 
@@ -323,6 +367,19 @@ def _complete(flags: Mapping[str, Any]) -> dict[str, Any]:
             f"finetune needs {', '.join(missing)}; give the flag, or --config with a TOML file that has it."
         )
     return dict(flags)
+
+
+def _print_plan(console: Console, plan: DryRun) -> None:
+    """What a training would do: data, size, time, and the command without --dry-run."""
+    from .finetune.data.description import print_report
+
+    print_report(plan.data, console)
+    console.print(f"parameters: {plan.parameters:,}, of them trained: {plan.trainable_parameters:,}")
+    pace = f"{plan.seconds_per_step:.3f} s each, {plan.minutes:.1f} min in all"
+    console.print(f"steps: {plan.steps:,} ({plan.steps_per_epoch:,} an epoch), {pace}")
+    memory, state = plan.peak_memory_bytes / 2**20, plan.state_bytes / 2**20
+    console.print(f"memory: {memory:,.0f} MiB in three real steps, of which {state:,.0f} MiB hold the state")
+    console.print(f"next: {plan.command}")
 
 
 _SETTINGS = {item.name: item for item in dataclasses.fields(FinetuneSettings)}
@@ -485,11 +542,13 @@ def _print_evaluation(console: Console, facts: EvaluationFacts, *, mistakes: int
         )
     console.print(table, soft_wrap=False)
     if facts.per_class:
+        names = list(dict.fromkeys(metric.name for row in facts.per_class for metric in row.metrics))
         classes = Table(box=None, header_style="bold")
-        for heading in ("class", "rows", *(metric.name for metric in facts.per_class[0].metrics)):
+        for heading in ("class", "rows", *names):
             classes.add_column(heading, justify="left" if heading == "class" else "right")
         for row in facts.per_class:
-            classes.add_row(escape(row.label), f"{row.count:,}", *(f"{metric.value:.4f}" for metric in row.metrics))
+            values = {metric.name: f"{metric.value:.4f}" for metric in row.metrics}
+            classes.add_row(escape(row.label), f"{row.count:,}", *(values.get(name, "") for name in names))
         console.print(classes, soft_wrap=False)
     for mistake in facts.mistakes[:mistakes]:
         answer = f"{mistake.label} taken for {mistake.prediction} ({mistake.confidence:.3f})"

@@ -78,6 +78,7 @@ def run_quintet(arguments: argparse.Namespace, scratch: str) -> dict[str, float]
 
 def run_trainer(arguments: argparse.Namespace, scratch: str) -> dict[str, float]:
     """The same rows through ``Trainer``, all arguments at their defaults save the size and number of steps."""
+    import torch
     import transformers
     from quintet.finetune.training_data import load_task_data
     from quintet.pipelines.tasks import find_task
@@ -98,6 +99,7 @@ def run_trainer(arguments: argparse.Namespace, scratch: str) -> dict[str, float]
             per_device_train_batch_size=arguments.batch_size,
             max_steps=-(-len(rows) // arguments.batch_size),
             bf16=arguments.precision == "bfloat16",
+            use_cpu=not torch.cuda.is_available(),
             report_to="none",
             save_strategy="no",
             logging_steps=max(1, arguments.steps // 5),

@@ -19,6 +19,7 @@ from typing import Any
 import psutil
 
 from ..cards.facts import HardwareFacts
+from ..pipelines.factory import find_device, has_bfloat16_units
 from .scrubbing import base_name, scrub
 
 __all__ = ["PeakMemory", "command", "command_line", "hardware", "peak_memory", "scrub", "versions"]
@@ -40,9 +41,6 @@ LIBRARIES = {  # module -> distribution
     "torch": "torch",
     "transformers": "transformers",
 }
-
-BF16_FLAGS = frozenset({"amx_bf16", "avx512_bf16", "bf16"})
-"""Flags of Linux' cpuinfo; the last is ARM's. Each stands for instructions that multiply bfloat16 matrices."""
 
 
 @dataclass(frozen=True)
@@ -70,18 +68,17 @@ def hardware() -> HardwareFacts:
     """The processor, memory and accelerators that this process may use."""
     import torch
 
-    cpu = _cpu_info()
+    name, cores = _processor()
     gpus = tuple(torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count()))
     if not gpus and torch.backends.mps.is_available():
         gpus = ("Apple GPU (MPS)",)
-    gpu_units = torch.cuda.is_available() and torch.cuda.is_bf16_supported(including_emulation=False)
     return HardwareFacts(
-        cpu=cpu.name,
-        cores=cpu.cores,
+        cpu=name,
+        cores=cores,
         threads=torch.get_num_threads(),
         memory_gib=round(_memory_limit() / 2**30, 1),
         gpus=gpus,
-        bf16_units=gpu_units or bool(cpu.flags & BF16_FLAGS),
+        bf16_units=has_bfloat16_units(find_device(None)),
     )
 
 
@@ -148,30 +145,20 @@ def _short_value(flag: str, value: str) -> str:
     return ",".join(parts)
 
 
-@dataclass(frozen=True)
-class _Cpu:
-    name: str | None
-    cores: int | None
-    flags: frozenset[str]
-
-
-def _cpu_info() -> _Cpu:
+def _processor() -> tuple[str, int | None]:
+    """Model name of the processor, and the physical cores that this process may use."""
     allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None
-    physical = psutil.cpu_count(logical=False)
-    cores = min(count for count in (allowed, physical) if count) if allowed or physical else None
+    cores = min((count for count in (allowed, psutil.cpu_count(logical=False)) if count), default=None)
+    name = None
     if sys.platform.startswith("linux"):
-        fields = {}
-        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines():
-            key, _, value = line.partition(":")
-            fields.setdefault(key.strip(), value.strip())
-        flags = frozenset((fields.get("flags") or fields.get("Features") or "").split())
-        return _Cpu(fields.get("model name") or platform.machine(), cores, flags)
-    if sys.platform == "darwin":
-        brand = subprocess.run(
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
+        name = next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), None)
+    elif sys.platform == "darwin":
+        asked = subprocess.run(
             ["sysctl", "-n", "machdep.cpu.brand_string"], capture_output=True, text=True, check=False
         )
-        return _Cpu(brand.stdout.strip() or platform.machine(), cores, frozenset())
-    return _Cpu(platform.processor() or platform.machine(), cores, frozenset())
+        name = asked.stdout.strip()
+    return name or platform.processor() or platform.machine(), cores
 
 
 def _memory_limit() -> int:

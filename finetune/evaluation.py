@@ -8,8 +8,9 @@ trained on are refused.
 
 from __future__ import annotations
 
+import json
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -18,7 +19,8 @@ import numpy as np
 
 from ..cards.facts import DataFacts, EvaluationFacts, HardwareFacts, SplitFacts
 from ..pipelines.errors import DataError, UsageError
-from ..pipelines.tasks import TASKS, Task, find_task
+from ..pipelines.factory import pipeline
+from ..pipelines.tasks import TASKS, find_task
 from .baselines import constant_baseline
 from .environment import command, hardware, versions
 from .evaluation_record import read_subject, write_evaluation
@@ -26,6 +28,7 @@ from .evaluation_rows import choose_rows
 from .label_matching import matched_labels, parse_label_map
 from .metrics import MULTI_LABEL, classification_metrics
 from .mistakes import most_confident_mistakes
+from .text_inputs import inputs_of_split
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -66,8 +69,8 @@ def evaluate(
     """The metrics of a checkpoint on one split of a data set, with 95 % intervals, baselines and worst mistakes.
 
     Beside a checkpoint of your own they are kept in its ``run.json`` (an earlier evaluation of the same rows is
-    replaced), with ``confusion.png``, ``reliability.png`` and ``mistakes.jsonl`` in ``evaluation/<split>``. For a
-    checkpoint of the Hub, an embedded one or one in a read-only folder, give ``output``.
+    replaced), with ``confusion.png``, ``reliability.png`` and ``mistakes.jsonl`` in ``evaluation/<data>-<split>``. For
+    a checkpoint of the Hub, an embedded one or one in a read-only folder, give ``output``.
 
     Args:
         checkpoint: folder, Hub id with ``@revision``, embedded name, or a task's name for its default checkpoint.
@@ -97,16 +100,18 @@ def evaluate(
     """
     label_map = parse_label_map(label_map) if isinstance(label_map, str) else dict(label_map or {})
     _check_numbers(limit, bootstrap)
-    pipe, row = _open_pipeline(
-        checkpoint,
-        task,
+    task_name, is_default = _find_task_name(checkpoint, task)
+    row = find_task(task_name)
+    pipe = pipeline(
+        task_name,
+        None if is_default else checkpoint,
         device=device,
         dtype=dtype,
         batch_size=batch_size,
         fast=fast,
         trust_remote_code=trust_remote_code,
     )
-    subject = read_subject(checkpoint, pipe, row)
+    subject = read_subject(checkpoint, pipe, row, is_default=is_default)
     reading = {"columns": columns, "config": config, "bad_rows": bad_rows, "seed": seed, "max_rows": limit}
     if subject.problem_type != MULTI_LABEL:
         reading["problem_type"] = subject.problem_type
@@ -118,6 +123,20 @@ def evaluate(
         np.asarray(rows["label"][:]), data.labels, data.problem_type, subject.labels, subject.problem_type, label_map
     )
 
+    changed = {
+        "task": task,
+        "split": split,
+        "columns": columns,
+        "config": config,
+        "label_map": label_map or None,
+        "limit": limit,
+        "dtype": dtype,
+        "fast": fast or None,
+        "bad_rows": None if bad_rows == "raise" else bad_rows,
+        "seed": seed or None,
+        "bootstrap": None if bootstrap == 1000 else bootstrap,
+        "allow_training_rows": allow_training_rows or None,
+    }
     start = time.perf_counter()
     probabilities, notes = answer(pipe, rows, progress)
     if chosen.trained_on:
@@ -144,18 +163,13 @@ def evaluate(
             "label_map": dict(label_map),
             "limit": limit,
             "long_texts": "windows, mean of probabilities weighted by length",
+            "revision": subject.revision,
             "seed": seed,
+            "weights_sha256": dict(subject.weights),
         },
         device=subject.device,
         seconds=round(seconds, 3),
-        command=_command(
-            subject.name,
-            {"dataset": data_facts.name, "split": split, "columns": columns, "config": config, "task": task}
-            | {"label_map": label_map or None, "limit": limit, "fast": fast or None, "dtype": dtype}
-            | {"seed": seed or None, "bootstrap": None if bootstrap == 1000 else bootstrap}
-            | {"bad_rows": None if bad_rows == "raise" else bad_rows}
-            | {"allow_training_rows": allow_training_rows or None},
-        ),
+        command=command(("quintet", "evaluate", str(checkpoint)), {"dataset": data_facts.name} | changed),
         notes=(*data.report.notices, *notes),
     )
     write_evaluation(facts, subject, output, probabilities, labels, keep=not chosen.trained_on)
@@ -241,12 +255,12 @@ def answer(pipe: Any, rows: Dataset, progress: Progress | None = None) -> tuple[
     """Probabilities of all rows, float64 (rows, classes), and notes about how they came about.
 
     Args:
-        pipe: a text classification pipeline.
+        pipe: a pipeline with ``outputs`` and ``merge``.
         rows: with the columns text and perhaps text_pair.
         progress: called with rows answered and rows in all.
     """
     total, windowed, parts = len(rows), 0, []
-    for output in pipe.outputs(_inputs(rows)):
+    for output in pipe.outputs(inputs_of_split(rows)):
         windowed += len(output.windows) > 1
         parts.append(np.asarray(pipe.merge(output), dtype=np.float64).reshape(-1))
         if progress is not None:
@@ -257,40 +271,24 @@ def answer(pipe: Any, rows: Dataset, progress: Progress | None = None) -> tuple[
     return np.stack(parts), (note,) if windowed else ()
 
 
-def _inputs(rows: Dataset, batch: int = 1000) -> Iterator[Any]:
-    """The rows, lazily, as a pipeline takes them: texts, or dicts of text and text_pair."""
-    block: Any
-    for block in rows.iter(batch_size=batch):
-        if "text_pair" not in block:
-            yield from block["text"]
-        else:
-            for text, pair in zip(block["text"], block["text_pair"], strict=True):
-                yield {"text": text, "text_pair": pair}
+def _find_task_name(checkpoint: str | Path, task: str | None) -> tuple[str, bool]:
+    """The task, and whether ``checkpoint`` is its name and so means the default checkpoint."""
+    if isinstance(checkpoint, str) and _is_task(checkpoint) and not Path(checkpoint).is_dir():
+        return checkpoint, True
+    return task or _stated_task(Path(checkpoint)) or "text-classification", False
 
 
-def _open_pipeline(checkpoint: str | Path, task: str | None, **settings: Any) -> tuple[Any, Task]:
-    from ..pipelines import pipeline
-
-    named = {name for row in TASKS for name in (row.name, *row.aliases)}
-    if isinstance(checkpoint, str) and checkpoint in named and not Path(checkpoint).is_dir():
-        return pipeline(checkpoint, **settings), find_task(checkpoint)
-    stated = _stated_task(checkpoint) if task is None else task
-    row = find_task(stated or "text-classification")
-    return pipeline(row.name, checkpoint, **settings), row
-
-
-def _stated_task(checkpoint: str | Path) -> str | None:
+def _stated_task(folder: Path) -> str | None:
     """The task in the config of a local folder, if it is one of ours."""
-    import json
-
-    file = Path(checkpoint) / "config.json"
-    if not file.is_file():
-        return None
     try:
-        stated = json.loads(file.read_text(encoding="utf-8")).get("task")
-    except (ValueError, AttributeError):  # loading the checkpoint says what is wrong with the file
+        stated = json.loads((folder / "config.json").read_text(encoding="utf-8")).get("task")
+    except (OSError, ValueError, AttributeError):  # loading the checkpoint says what is wrong with the file
         return None
-    return stated if any(stated in (row.name, *row.aliases) for row in TASKS) else None
+    return stated if _is_task(stated) else None
+
+
+def _is_task(name: Any) -> bool:
+    return any(name in (row.name, *row.aliases) for row in TASKS)
 
 
 def _check_numbers(limit: int | None, bootstrap: int) -> None:
@@ -298,7 +296,3 @@ def _check_numbers(limit: int | None, bootstrap: int) -> None:
         raise UsageError(f"--limit is {limit}, expected 1 row or more")
     if bootstrap < 0:
         raise UsageError(f"--bootstrap is {bootstrap}, expected 0 resamples or more")
-
-
-def _command(name: str, options: Mapping[str, Any]) -> str:
-    return command(("quintet", "evaluate", name), options)

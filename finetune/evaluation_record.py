@@ -10,17 +10,20 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ..cards.facts import FILE_NAME, EvaluationFacts, FactsError, RunFacts, SplitFacts, read_facts, to_json, write_facts
+from ..pipelines.checkpoint_sources import EMBEDDED_FOLDER, Place, find_checkpoint
 from ..pipelines.errors import DataError, UsageError
 from ..pipelines.tasks import Task
+from ..pipelines.weights import WEIGHTS_FILE
 from .metrics import REGRESSION, SINGLE_LABEL
 from .plots import confusion_matrix, reliability_diagram
 
-WEIGHTS = "model.safetensors"
+if TYPE_CHECKING:
+    from ..pipelines import Pipeline
 
 NOT_WRITABLE = (errno.EACCES, errno.EPERM, errno.EROFS)
 
@@ -35,6 +38,7 @@ class Subject:
         problem_type: as in transformers' config.
         dtype: of the weights while they run.
         device: ``cpu``, ``cuda`` or ``mps``.
+        revision: commit on the Hub; None for others.
         runs: what the checkpoints' own ``run.json`` say, as far as there is one.
         weights: checkpoint name -> sha256 of its weight file, where it has one.
         folder: of the checkpoint, if an evaluation may be kept there; else None.
@@ -46,6 +50,7 @@ class Subject:
     problem_type: str
     dtype: str
     device: str
+    revision: str | None
     runs: tuple[RunFacts, ...]
     weights: Mapping[str, str]
     folder: Path | None
@@ -64,44 +69,49 @@ class Subject:
         return next(iter(self.weights.values())) if len(self.weights) == 1 else None
 
 
-def read_subject(checkpoint: str | Path, pipe: Any, task: Task) -> Subject:
+def read_subject(checkpoint: str | Path, pipe: Pipeline, task: Task, *, is_default: bool) -> Subject:
     """The subject that ``pipe`` runs.
 
     Args:
         checkpoint: as the user named it.
         pipe: the pipeline that was made from it.
         task: its row.
+        is_default: whether ``pipe`` is the task's default, which may choose between several checkpoints per text.
 
     Raises:
         DataError: a ``run.json`` beside the weights cannot be read.
     """
-    loaded = pipe.checkpoints
-    first = loaded[0]
-    num_labels = len(first.config.labels)
-    problem_type = first.config.problem_type or (REGRESSION if num_labels == 1 else SINGLE_LABEL)
-    weights = {each.name: file_sha256(each.folder / WEIGHTS) for each in loaded if _has_file(each.folder, WEIGHTS)}
-    parameter = next(first.model.parameters())
-    name = "+".join(each.name for each in loaded)
-    labels = () if problem_type == REGRESSION else tuple(first.config.labels)
+    first = pipe.checkpoint
+    config = first.config
+    places = [find_checkpoint(name) for name in (task.default if is_default else (checkpoint,))]
+    for place in places:
+        place.fetch(FILE_NAME)  # of the Hub; loading a checkpoint does not need it
+    name = "+".join(place.name for place in places)
+    problem_type = config.problem_type or (REGRESSION if len(config.labels) == 1 else SINGLE_LABEL)
+    labels = () if problem_type == REGRESSION else tuple(config.labels)
+    files = {place.name: place.folder / WEIGHTS_FILE for place in places}
+    weights = {each: file_sha256(file) for each, file in files.items() if file.is_file()}
+    parameters = list(first.model.parameters())
     return Subject(
         name=name,
         labels=labels,
         problem_type=problem_type,
-        dtype=str(parameter.dtype).removeprefix("torch."),
-        device=parameter.device.type,
-        runs=tuple(run for each in loaded if (run := _read_run(each.folder)) is not None),
+        dtype=str(parameters[0].dtype).removeprefix("torch."),
+        device=parameters[0].device.type,
+        revision=first.revision,
+        runs=tuple(_read_run(place) for place in places if (place.folder / FILE_NAME).is_file()),
         weights=weights,
-        folder=_own_folder(checkpoint) if len(loaded) == 1 else None,
+        folder=places[0].folder if len(places) == 1 and _is_own(places[0]) else None,
         described=RunFacts(
             task=task.name,
             checkpoint_name=name,
-            family=first.config.model_type,
+            family=config.model_type,
             problem_type=problem_type,
             labels=labels,
-            parameters=sum(parameter.numel() for parameter in first.model.parameters()),
-            max_length=first.config.max_length,
-            weights_sha256=weights.get(first.name),
-            weights_bytes=(first.folder / WEIGHTS).stat().st_size if first.name in weights else None,
+            parameters=sum(parameter.numel() for parameter in parameters),
+            max_length=config.max_length,
+            weights_sha256=weights.get(name),
+            weights_bytes=files[name].stat().st_size if name in weights else None,
         ),
     )
 
@@ -121,7 +131,7 @@ def write_evaluation(
         facts: what was measured.
         subject: what it was measured on.
         output: folder for pictures, mistakes and ``evaluation.json``; made if it is not there. None takes
-            ``evaluation/<split>`` of the checkpoint's folder, or nothing where that is not to be written to.
+            ``evaluation/<data>-<split>`` of the checkpoint's folder, or nothing where that is not to be written to.
         probabilities: (rows, classes), for the pictures.
         labels: class ids (rows,).
         keep: False for numbers that do not belong into ``run.json``.
@@ -145,7 +155,7 @@ def write_evaluation(
         return
     try:
         if output is None:
-            folder = subject.folder / "evaluation" / split_folder(facts.split)
+            folder = subject.folder / "evaluation" / folder_name(facts.data_name, facts.split)
             folder.mkdir(parents=True, exist_ok=True)
             _write_pictures(facts, folder, probabilities, labels)
         write_facts(with_evaluation(subject.runs[0] if subject.runs else subject.described, facts), subject.folder)
@@ -165,9 +175,10 @@ def with_evaluation(run: RunFacts, evaluation: EvaluationFacts) -> RunFacts:
     return replace(run, evaluations=evaluations)
 
 
-def split_folder(split: str) -> str:
-    """A folder's name for a split: ``train[:20%]`` gives ``train-20``."""
-    return re.sub(r"[^\w.]+", "-", split).strip("-.") or "split"
+def folder_name(data_name: str, split: str) -> str:
+    """A folder's name for a split of a data set: ``reviews.csv`` and ``train[:20%]`` give ``reviews-train-20``."""
+    stem = data_name.rpartition(".")[0] or data_name
+    return re.sub(r"[^\w.]+", "-", f"{stem}-{split}").strip("-.")[:100]
 
 
 def file_sha256(file: Path) -> str:
@@ -193,23 +204,14 @@ def _write_text(file: Path, text: str) -> None:
     file.write_text(text + "\n" if text else "", encoding="utf-8")
 
 
-def _own_folder(checkpoint: str | Path) -> Path | None:
-    """The folder that the user named, if it can be written to and is not one that the package ships."""
-    folder = Path(checkpoint)
-    embedded = Path(__file__).parent.parent / "pipelines" / "embedded"
-    if not folder.is_dir() or embedded in folder.resolve().parents or not os.access(folder, os.W_OK):
-        return None
-    return folder
+def _is_own(place: Place) -> bool:
+    """Whether an evaluation may be kept there: a folder of the user's, not of the package or of the Hub's cache."""
+    is_shipped = EMBEDDED_FOLDER.resolve() in place.folder.resolve().parents
+    return place.repository is None and not is_shipped and os.access(place.folder, os.W_OK)
 
 
-def _read_run(folder: Path | None) -> RunFacts | None:
-    if folder is None or not _has_file(folder, FILE_NAME):
-        return None
+def _read_run(place: Place) -> RunFacts:
     try:
-        return read_facts(folder)
+        return read_facts(place.folder)
     except FactsError as error:
-        raise DataError(f"checkpoint '{folder.name}': {error}") from error
-
-
-def _has_file(folder: Path | None, name: str) -> bool:
-    return folder is not None and (folder / name).is_file()
+        raise DataError(f"checkpoint '{place.name}': {error}") from error

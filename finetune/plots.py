@@ -142,23 +142,29 @@ def _draw_gaps(axes: Axes, classes: int) -> None:
 
 def _drawable(labels: Sequence[str]) -> tuple[list[str], list[str]]:
     """Names that the installed fonts can draw, and these fonts; a name that none can becomes ``class 3``."""
+    covered, families = _covered_letters("".join(labels))
+    names = [label if label and covered.issuperset(label) else f"class {index}" for index, label in enumerate(labels)]
+    return [_literal(name) for name in names], families
+
+
+def _covered_letters(text: str) -> tuple[set[str], list[str]]:
+    """The letters of ``text`` that the installed fonts can draw, and these fonts, in the order to try them."""
     from matplotlib import font_manager
     from matplotlib.ft2font import FT2Font
 
     installed = {font.name: font.fname for font in reversed(font_manager.fontManager.ttflist)}
     families = ["DejaVu Sans", *(name for name in FALLBACK_FONTS if name in installed)]
-    letters = {ord(letter) for label in labels for letter in label}
-    covered = set()
+    letters, covered = set(text), set()
     for family in families:
-        if not letters - covered:
-            break
-        font = FT2Font(installed[family])
-        covered |= {letter for letter in letters if font.get_char_index(letter)}
-    names = [
-        label if label and all(ord(letter) in covered for letter in label) else f"class {index}"
-        for index, label in enumerate(labels)
-    ]
-    return [name.replace("$", r"\$") for name in names], families  # a pair of dollars would be set as a formula
+        if letters > covered:
+            font = FT2Font(installed[family])
+            covered |= {letter for letter in letters if font.get_char_index(ord(letter))}
+    return covered, families
+
+
+def _literal(text: str) -> str:
+    """Text in which a pair of dollars is not set as a formula."""
+    return text.replace("$", r"\$")
 
 
 def _figure(width: float, height: float) -> Figure:
@@ -168,9 +174,10 @@ def _figure(width: float, height: float) -> Figure:
 
 
 def _title(axes: Axes, title: str) -> None:
-    if title:
-        text = _drawable([title])[0][0]
-        axes.set_title(title if text != "class 0" else "", fontsize=10, color=INK, loc="left", pad=10, wrap=True)
+    """A title without the letters that no font can draw."""
+    covered, families = _covered_letters(title)
+    shown = _literal("".join(letter for letter in title if letter in covered))
+    axes.set_title(shown, fontsize=10, color=INK, loc="left", pad=10, wrap=True, fontfamily=families)
 
 
 def _save(figure: Figure, path: str | Path) -> None:

@@ -100,10 +100,10 @@ class ProgressBar:
         measured = line.get("validation")
         if measured:
             self._measured = f"{self.metric} {measured[self.metric]:.4f}"
-            numbers = ", ".join(f"{name} {value:.4f}" for name, value in measured.items())
             best = " (best so far)" if position.best_step == position.step else ""
             self.console.print(
-                f"step {position.step}, epoch {line['epoch']}: loss {self._loss:.4f}; validation {numbers}{best}",
+                f"step {position.step}, epoch {line['epoch']}: loss {self._loss:.4f}, "
+                f"validation loss {measured['loss']:.4f}, {self._measured}{best}",
                 highlight=False,
             )
         if self._task is not None:

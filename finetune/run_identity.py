@@ -32,8 +32,9 @@ def public_settings(settings: FinetuneSettings) -> FinetuneSettings:
 
 
 def plain_settings(settings: FinetuneSettings) -> dict[str, Any]:
-    """Public settings as scalars, lists and dicts."""
+    """Public settings as scalars, lists and dicts, without those that are about one call."""
     values = dataclasses.asdict(public_settings(settings))
+    values = {name: value for name, value in values.items() if name not in NOT_RECORDED}
     return {
         name: list(value) if isinstance(value, tuple) else dict(value) if isinstance(value, Mapping) else value
         for name, value in scrub(values).items()

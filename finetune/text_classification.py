@@ -16,6 +16,7 @@ import torch
 from torch.nn import functional
 
 from ..pipelines.checkpoints import from_model
+from ..pipelines.errors import unknown_name
 from ..pipelines.saving import save_checkpoint
 from ..pipelines.text_classification import TextClassificationPipeline
 from .distillation import distillation_loss
@@ -37,7 +38,6 @@ if TYPE_CHECKING:
     from .data import TaskData
 
 SINGLE_LABEL, MULTI_LABEL, REGRESSION = "single_label_classification", "multi_label_classification", "regression"
-LOWER_IS_BETTER = frozenset({"mse", "mae", "loss", "expected_calibration_error"})
 
 
 class TextClassificationRecipe:
@@ -70,9 +70,11 @@ class TextClassificationRecipe:
         self.class_weights = class_weights
         self.has_validation = validation is not None and len(validation) > 0
         self.pipeline = TextClassificationPipeline.from_checkpoint(from_model(start.model, start.tokenizer))
-        main = {SINGLE_LABEL: "accuracy", MULTI_LABEL: "micro_f1", REGRESSION: "mse"}[problem_type]
-        self.metric = start.settings.metric or main
-        self.higher_is_better = self.metric not in LOWER_IS_BETTER
+        directions = known_metrics(labels, problem_type)
+        self.metric = start.settings.metric or next(iter(directions))
+        if self.metric not in directions:
+            raise unknown_name("metric", self.metric, directions)
+        self.higher_is_better = directions[self.metric]
 
     @classmethod
     def check(cls, settings: FinetuneSettings) -> None:
@@ -181,7 +183,7 @@ class TextClassificationRecipe:
             shares = gather_object([probabilities])  # one list a process
             probabilities = [shares[row % world_size][row // world_size] for row in range(len(self.validation))]
         stacked = np.stack(probabilities)
-        targets = np.asarray(self.validation["label"])
+        targets = np.asarray(self.validation["label"][:])
         scores = classification_metrics(stacked, targets, self.labels, self.problem_type, bootstrap=0)
         return {"loss": self._validation_loss(stacked, targets)} | {fact.name: fact.value for fact in scores.metrics}
 
@@ -215,8 +217,7 @@ class TextClassificationRecipe:
 
     def evaluate_export(self, output: Path, data: TaskData) -> tuple[EvaluationFacts, ...]:
         """Metrics of the checkpoint in ``output`` on validation and test."""
-        settings = public_settings(self.settings)
-        return measured_export(output, data, settings.dataset, self.task.name, self.settings.device)
+        return measured_export(output, data, self.settings, self.task.name)
 
     def facts(self, output: Path) -> Mapping[str, Any]:
         """What is known about the model in ``output``."""
@@ -246,6 +247,15 @@ class TextClassificationRecipe:
             right = np.where(targets >= 0.5, probabilities, 1 - probabilities)
             return float(-np.log(np.maximum(right, tiny)).mean())
         return float(np.square(probabilities.reshape(-1) - targets).mean())
+
+
+def known_metrics(labels: Sequence[str] | None, problem_type: str) -> dict[str, bool]:
+    """Names of the metrics of a kind of problem, the main one first → whether higher is better; ``loss`` among them."""
+    classes = len(labels or ())
+    right = np.eye(classes) if classes else np.arange(2.0)  # answers without a mistake, for which all are defined
+    targets = np.arange(classes) if problem_type == SINGLE_LABEL else right
+    scores = classification_metrics(right, targets, labels, problem_type, bootstrap=0)
+    return {fact.name: fact.higher_is_better for fact in scores.metrics} | {"loss": False}
 
 
 def balanced_weights(histogram: Sequence[int] | np.ndarray, rows: int, problem_type: str) -> torch.Tensor:

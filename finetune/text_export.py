@@ -20,12 +20,17 @@ from .environment import command
 from .evaluation import answer, evaluate_outputs
 from .evaluation_rows import split_facts
 from .metrics import expected_calibration_error
+from .run_identity import public_settings
+from .settings import FinetuneSettings
 from .text_inputs import inputs_of_split
 
 if TYPE_CHECKING:
     from .data import TaskData
 
 WEIGHTS_FILE = "model.safetensors"
+
+FEWEST_ROWS = 50
+"""Validation rows that a temperature is fitted on at least; on a handful of rows it is noise."""
 
 
 def calibrated(
@@ -40,8 +45,11 @@ def calibrated(
         labels: class names.
 
     Returns:
-        What it changed; None where the last layer could not be found, and the model is as before.
+        What it changed; None where there are too few rows or the last layer could not be found, and the model is as
+        before.
     """
+    if len(validation) < FEWEST_ROWS:
+        return None
     pipeline = TextClassificationPipeline.from_checkpoint(from_model(model, tokenizer))
     targets = np.asarray(validation["label"][:])
     logits, probabilities = [], []
@@ -63,19 +71,20 @@ def calibrated(
 
 
 def measured_export(
-    output: Path, data: TaskData, dataset: str, task: str, device: str | None
+    output: Path, data: TaskData, settings: FinetuneSettings, task: str
 ) -> tuple[EvaluationFacts, ...]:
     """The metrics of the checkpoint in ``output`` on validation and test, as far as there are, in this order.
 
     Args:
         output: a checkpoint folder.
         data: what it was trained on.
-        dataset: its public name.
-        task: name or alias for the command that repeats the measurement.
-        device: to run on; None takes the best.
+        settings: of the run; those about the data go into the command that repeats the measurement.
+        task: the task's name.
     """
-    checkpoint = load_checkpoint(output, task=task, device=device, dtype="float32")
+    checkpoint = load_checkpoint(output, task=task, device=settings.device, dtype="float32")
     pipeline = TextClassificationPipeline.from_checkpoint(checkpoint)
+    public = public_settings(settings)
+    reading = {"dataset": public.dataset, "columns": public.columns or None, "config": public.dataset_config}
     facts, evaluations = data.report.facts(), []
     for name in ("validation", "test"):
         rows = data.splits.get(name)
@@ -99,7 +108,7 @@ def measured_export(
                 protocol={"long_texts": "windows, mean of probabilities weighted by length"},
                 device=next(checkpoint.model.parameters()).device.type,
                 seconds=round(time.perf_counter() - started, 3),
-                command=command(("quintet", "evaluate", str(output)), {"dataset": dataset, "split": name}),
+                command=command(("quintet", "evaluate", str(output)), reading | {"split": name}),
                 notes=notes,
             )
         )

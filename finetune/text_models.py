@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +12,7 @@ import torch
 
 from ..pipelines.checkpoint_sources import find_checkpoint
 from ..pipelines.checkpoints import load_checkpoint
-from ..pipelines.errors import UsageError
+from ..pipelines.errors import UsageError, unknown_name
 from ..pipelines.models.building import build_model
 from ..pipelines.models.families import FAMILIES, Family, find_family
 from ..pipelines.tokenization import TextTokenizer
@@ -21,6 +22,9 @@ from .settings import FinetuneSettings, flag
 from .tokenizer_training import train_tokenizer
 
 TOKENIZER_FOLDER = "tokenizer"
+
+MISTYPED = 0.75
+"""Similarity from which a name without a slash is a family mistyped rather than a repository of the Hub."""
 
 
 @dataclass
@@ -101,8 +105,13 @@ def _from_scratch(settings: FinetuneSettings, family: Family, data: TaskData, pr
 def _trained_tokenizer(settings: FinetuneSettings, family: Family, data: TaskData, folder: Path) -> TextTokenizer:
     """A tokenizer trained on the training split, saved before the first step and read from there on every later start."""
     if not folder.is_dir():
-        assert_sizes = {"vocab_size": settings.vocab_size or 0, "max_length": settings.max_length or 0}
-        tokenizer = train_tokenizer(training_texts(data), family.tokenizer, **assert_sizes)
+        tokenizer = train_tokenizer(
+            training_texts(data),
+            family.tokenizer,
+            settings.vocab_size or family.vocab_size,
+            settings.max_length,
+            has_token_types=family.has_token_types,
+        )
         temporary = folder.with_name(folder.name + ".tmp")
         tokenizer.save(temporary)
         temporary.rename(folder)
@@ -113,7 +122,7 @@ def training_texts(data: TaskData) -> Iterator[str]:
     """All texts of the training split, lazily; of pairs both."""
     for rows in data.splits["train"].iter(batch_size=1000):
         for column in ("text", "text_pair"):
-            yield from rows.get(column, ())
+            yield from rows.get(column) or ()
 
 
 def _from_checkpoint(settings: FinetuneSettings, data: TaskData) -> StartingPoint:
@@ -161,8 +170,12 @@ def check_models(settings: FinetuneSettings) -> None:
         UnknownNameError: no family or checkpoint has this name; the message suggests the nearest ones.
         WeightsError: the Hub cannot be reached and the checkpoint is not in the cache.
     """
-    if settings.model in {family.name for family in FAMILIES}:
+    families = [family.name for family in FAMILIES]
+    if settings.model in families:
         find_family(settings.model).arguments(settings.model_args)
+    elif "/" not in settings.model and difflib.get_close_matches(settings.model, families, cutoff=MISTYPED):
+        if not Path(settings.model).exists():  # or the Hub would be asked, which takes a while without a network
+            raise unknown_name("model", settings.model, families, hint="`quintet models` lists them.")
     else:
         find_checkpoint(settings.model)
     for name in (settings.teacher, settings.embeddings_from):

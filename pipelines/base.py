@@ -1,7 +1,7 @@
 """What all pipelines share: the order of the steps, the forms of input, and what happens to a bad one.
 
-A task's pipeline adds three steps: ``samples`` (inputs -> what the model sees), ``forward`` (the model over a batch) and
-``postprocess`` (the model's output -> the answer). Batching is in ``batching.py``.
+A task's pipeline adds three steps: ``samples`` (inputs -> what the model sees), ``forward`` (the model over a batch)
+and ``postprocess`` (the model's output -> the answer). Batching is in ``batching.py``.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ class Pipeline(ABC):
     ) -> None:
         self.checkpoint = checkpoint
         self.limits = replace(self._automatic_limits(), batch_size=_checked_batch_size(batch_size))
-        self.on_error = _checked_on_error(on_error)
+        self.on_error: OnError = _checked_on_error(on_error)
         self.options = self.read_options(options)
 
     @classmethod
@@ -104,7 +104,8 @@ class Pipeline(ABC):
                 call is lazy.
             UsageError: an option is wrong.
         """
-        limits, on_error = self.limits, self.on_error
+        limits = self.limits
+        on_error: OnError = self.on_error
         options.pop("num_workers", None)
         if "batch_size" in options:
             limits = replace(limits, batch_size=_checked_batch_size(options.pop("batch_size")))

@@ -161,12 +161,12 @@ def explain_hub_error(error: BaseException, repository: str, revision: str | Non
                 "model", repository, _known_names(), hint="Neither has the Hub a repository of that name."
             )
         return WeightsError(
-            f"the Hub ({constants.ENDPOINT}) has no repository '{repository}', or it is private; check the name, or log "
-            "in with `hf auth login`."
+            f"the Hub ({constants.ENDPOINT}) has no repository '{repository}', or it is private; check the name, or "
+            "log in with `hf auth login`."
         )
     if happened(errors.RevisionNotFoundError):
         return WeightsError(
-            f"Hub repository '{repository}' has no revision '{revision}'; expected a branch, a tag or a full commit hash."
+            f"Hub repository '{repository}' has no revision '{revision}'; expected a branch, a tag or a commit."
         )
     if happened(errors.LocalEntryNotFoundError, errors.OfflineModeIsEnabled, ConnectionError):
         at = f" --revision {revision}" if revision else ""

@@ -7,8 +7,7 @@ folder. All others load through transformers' Auto classes.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -16,21 +15,18 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from .checkpoint_sources import Place, explain_hub_error, find_checkpoint, read_config
-from .errors import QuintetError, UsageError, WeightsError
-from .models.building import build_network, regression_labels, register_families
+from .checkpoint_sources import Place, find_checkpoint, read_config
+from .errors import UsageError, WeightsError
+from .models.building import NETWORK_PREFIX, build_network
 from .models.families import Family, own_family
 from .tasks import find_task
 from .tokenization import TOKENIZER_FILE, TOKENIZER_SETTINGS_FILE, TextTokenizer
-from .weights import WEIGHTS_FILE, check_weight_files, describe_misfit, fit_weights, read_weights, refused_pickle
+from .weights import WEIGHTS_FILE, fit_weights, read_weights
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
-
-# What the adapters put before the plain network's own keys.
-NETWORK_PREFIX = "network."
 
 
 @dataclass(frozen=True)
@@ -155,17 +151,28 @@ def load_checkpoint(
             place.fetch(file)
         if light and not new_head:
             return _load_light(place, raw, family, tokenizer, device, number_format)
-    return _load_through_transformers(
+    from .transformers_loading import load_model, load_tokenizer
+
+    live = load_model(
         place,
-        family,
-        tokenizer,
-        device,
-        number_format,
+        raw,
+        dtype=number_format,
         trust_remote_code=trust_remote_code,
         new_head=new_head,
         labels=labels,
         problem_type=problem_type,
     )
+    text_tokenizer = _given_tokenizer(tokenizer)
+    if text_tokenizer is None and family is not None:
+        text_tokenizer = TextTokenizer.from_folder(place.folder, name=place.name)
+    if text_tokenizer is None:
+        text_tokenizer = TextTokenizer.from_transformers(
+            load_tokenizer(place, raw, trust_remote_code=trust_remote_code)
+        )
+    checkpoint = from_model(live, text_tokenizer, name=place.name, folder=place.folder)
+    checkpoint.model.to(device)
+    checkpoint.revision = place.revision
+    return checkpoint
 
 
 def from_model(
@@ -179,6 +186,8 @@ def from_model(
         name: how errors call it; by default the base name of where it was loaded from.
         folder: where it was read from, if it was.
     """
+    from .transformers_loading import label_names
+
     config = model.config
     if getattr(config, "pad_token_id", None) is None:
         # GPT-2 and its like find a text's end by this id, and refuse batches where it is not set.
@@ -186,12 +195,11 @@ def from_model(
     limits = [limit for limit in (tokenizer.max_length, position_limit(model)) if limit is not None]
     tokenizer.max_length = min(limits, default=None)
     raw = config.to_dict()
-    labels = tuple(str(config.id2label[index]) for index in sorted(config.id2label))
     return Checkpoint(
         name=name or Path(str(config.name_or_path or "model")).name,
         folder=folder,
         config=CheckpointConfig(
-            labels=labels,
+            labels=label_names(config),
             problem_type=config.problem_type,
             task=raw.get("task"),
             model_type=config.model_type,
@@ -218,22 +226,6 @@ def position_limit(model: PreTrainedModel) -> int | None:
     return limit if isinstance(limit, int) and limit > 0 else None
 
 
-@contextmanager
-def quiet_transformers() -> Iterator[None]:
-    """Keeps transformers from printing progress bars and loading reports; what matters in them is in our errors."""
-    from transformers.utils import logging
-
-    verbosity, had_progress_bar = logging.get_verbosity(), logging.is_progress_bar_enabled()
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        logging.set_verbosity(verbosity)
-        if had_progress_bar:
-            logging.enable_progress_bar()
-
-
 def _load_light(
     place: Place,
     raw: Mapping[str, Any],
@@ -251,7 +243,7 @@ def _load_light(
     foreign = {key: tensor for key, tensor in tensors.items() if not key.startswith(NETWORK_PREFIX)}
     fit_weights(network, {**own, **foreign}, name=place.name)
     network.to(device=device, dtype=number_format or DTYPES.get(str(raw.get("dtype")), torch.float32))
-    text_tokenizer = _tokenizer(tokenizer) or TextTokenizer.from_folder(place.folder, name=place.name)
+    text_tokenizer = _given_tokenizer(tokenizer) or TextTokenizer.from_folder(place.folder, name=place.name)
     text_tokenizer.max_length = config.max_length or text_tokenizer.max_length
     return Checkpoint(
         name=place.name,
@@ -283,185 +275,16 @@ def _light_config(raw: Mapping[str, Any], name: str) -> CheckpointConfig:
     )
 
 
-def _load_through_transformers(
-    place: Place,
-    family: Family | None,
-    tokenizer: Any,
-    device: str | torch.device | None,
-    number_format: torch.dtype | None,
-    *,
-    trust_remote_code: bool,
-    new_head: bool,
-    labels: Sequence[str] | None,
-    problem_type: str | None,
-) -> Checkpoint:
-    from transformers import AutoConfig, AutoModelForSequenceClassification
-
-    if place.repository is None or family is not None:
-        check_weight_files(place.folder, name=place.name)
-        source, options = str(place.folder), {}
-    else:
-        source, options = place.repository, {"revision": place.revision}
-    if family is not None:
-        register_families()
-    options["trust_remote_code"] = trust_remote_code and family is None
-    with _loading_errors(place), quiet_transformers():
-        config = AutoConfig.from_pretrained(source, **options)
-        kept_labels = tuple(config.id2label[index] for index in sorted(config.id2label))
-        if new_head:
-            _set_labels(config, labels, problem_type)
-        model, report = AutoModelForSequenceClassification.from_pretrained(
-            source,
-            config=config,
-            dtype=number_format or "auto",
-            output_loading_info=True,
-            # Keys of another shape are reported with the missing ones, not one at a time.
-            ignore_mismatched_sizes=True,
-            **options,
-        )
-    _check_report(model, report, place.name, new_head=new_head)
-    if new_head and labels is not None and tuple(labels) != kept_labels:
-        _draw_head_anew(model)
-    text_tokenizer = _tokenizer(tokenizer) or _read_tokenizer(place, source, options, family)
-    checkpoint = from_model(model.to(device).eval(), text_tokenizer, name=place.name, folder=place.folder)
-    checkpoint.revision = place.revision
-    return checkpoint
-
-
-@contextmanager
-def _loading_errors(place: Place) -> Iterator[None]:
-    """Turns what transformers raises while it loads into errors of ours."""
-    import pickle
-
-    from huggingface_hub import errors
-    from safetensors import SafetensorError
-
-    name = place.name
-    try:
-        yield
-    except QuintetError:
-        raise
-    except pickle.UnpicklingError as error:
-        raise refused_pickle("the weight file", name=name) from error
-    except (errors.HfHubHTTPError, errors.LocalEntryNotFoundError, errors.OfflineModeIsEnabled) as error:
-        raise explain_hub_error(error, place.repository or name, place.revision) from error
-    except (
-        OSError,
-        ValueError,
-        KeyError,
-        RuntimeError,
-        ImportError,
-        AttributeError,
-        TypeError,
-        SafetensorError,
-    ) as error:
-        raise _explain_loading(error, place) from error
-
-
-def _explain_loading(error: Exception, place: Place) -> QuintetError:
-    text, name = str(error), place.name
-    if "trust_remote_code" in text:
-        return UsageError(
-            f"checkpoint '{name}' brings its own code, which runs only if you ask for it; read that code, then pass "
-            "trust_remote_code=True (--trust-remote-code)."
-        )
-    if "weights_only" in text or "Weights only load failed" in text:
-        return refused_pickle("the weight file", name=name)
-    if "for this kind of AutoModel" in text:
-        return WeightsError(
-            f"checkpoint '{name}' is of an architecture for which transformers has no text classifier; "
-            "expected one that AutoModelForSequenceClassification loads."
-        )
-    if "does not recognize this architecture" in text or "Unrecognized model" in text:
-        return WeightsError(
-            f"config.json of checkpoint '{name}' names no model_type that the installed transformers knows; upgrade "
-            "transformers, or fetch the checkpoint again."
-        )
-    if place.repository is not None and isinstance(error, OSError):
-        return explain_hub_error(error, place.repository, place.revision)
-    first_line = text.strip().splitlines()[0] if text.strip() else type(error).__name__
-    return WeightsError(f"checkpoint '{name}' cannot be loaded: {first_line}")
-
-
-def _check_report(model: PreTrainedModel, report: Mapping[str, Any], name: str, *, new_head: bool) -> None:
-    """Refuses a model of which weights would be random, apart from a new head where one is wanted."""
-    missing = sorted(report["missing_keys"])
-    misshaped = [(key, tuple(given), tuple(expected)) for key, given, expected in report["mismatched_keys"]]
-    if new_head:
-        missing = [key for key in missing if not _is_head(model, key) and ".pooler." not in f".{key}"]
-        misshaped = [entry for entry in misshaped if not _is_head(model, entry[0])]
-    misfit = describe_misfit(missing=missing, unexpected=[], misshaped=misshaped)
-    if not misfit:
-        return
-    if all(_is_head(model, key) or ".pooler." in f".{key}" for key in [*missing, *(entry[0] for entry in misshaped)]):
-        raise WeightsError(
-            f"checkpoint '{name}' has no trained classifier ({misfit}); fine-tune it first: "
-            f"quintet finetune sentiment --model {name} --dataset reviews.csv --output out/mine"
-        )
-    raise WeightsError(f"the weights of checkpoint '{name}' do not fit its config.json: {misfit}.")
-
-
-def _is_head(model: PreTrainedModel, key: str) -> bool:
-    """Whether a weight belongs to the classifier, not to the encoder below it."""
-    if key.startswith(NETWORK_PREFIX):
-        return key.startswith(f"{NETWORK_PREFIX}classifier.")
-    prefix = model.base_model_prefix
-    return bool(prefix) and not key.startswith(f"{prefix}.")
-
-
-def _draw_head_anew(model: PreTrainedModel) -> None:
-    """Forgets a classifier that was trained for other labels."""
-    for name, module in model.named_modules():
-        parameters = list(module.parameters(recurse=False))
-        if parameters and _is_head(model, f"{name}."):
-            for parameter in parameters:
-                parameter._is_hf_initialized = False  # type: ignore[attr-defined]
-            with torch.no_grad():
-                model._init_weights(module)
-
-
-def _set_labels(config: Any, labels: Sequence[str] | None, problem_type: str | None) -> None:
-    if problem_type is not None:
-        config.problem_type = problem_type
-    if labels is None and problem_type == "regression":
-        labels = regression_labels(1)
-    if labels is not None:
-        config.id2label = dict(enumerate(labels))
-        config.label2id = {label: index for index, label in enumerate(labels)}
-
-
-def _read_tokenizer(place: Place, source: str, options: Mapping[str, Any], family: Family | None) -> TextTokenizer:
-    if family is not None:
-        return TextTokenizer.from_folder(place.folder, name=place.name)
-    from transformers import AutoTokenizer
-
-    with _loading_errors(place), quiet_transformers():
-        try:
-            return TextTokenizer.from_transformers(AutoTokenizer.from_pretrained(source, **options))
-        except (OSError, ValueError, KeyError, TypeError, AttributeError, ImportError) as error:
-            if "trust_remote_code" in str(error) or place.repository is not None:
-                raise
-            raise WeightsError(
-                f"checkpoint '{place.name}' has no tokenizer that transformers can read ({str(error).splitlines()[0]}); "
-                "name another with tokenizer=."
-            ) from error
-
-
-def _tokenizer(given: Any) -> TextTokenizer | None:
+def _given_tokenizer(given: Any) -> TextTokenizer | None:
     """The tokenizer that the user asked for in place of the checkpoint's; None if she did not."""
     if given is None or isinstance(given, TextTokenizer):
         return given
     if not isinstance(given, (str, Path)):
         return TextTokenizer.from_transformers(given)
-    from transformers import AutoTokenizer
+    from .transformers_loading import load_tokenizer
 
-    try:
-        with quiet_transformers():
-            return TextTokenizer.from_transformers(AutoTokenizer.from_pretrained(str(given)))
-    except (OSError, ValueError, KeyError, TypeError, ImportError) as error:
-        raise WeightsError(
-            f"tokenizer '{Path(given).name}' cannot be loaded; expected a folder or Hub id with a tokenizer of transformers."
-        ) from error
+    place = find_checkpoint(given)
+    return TextTokenizer.from_transformers(load_tokenizer(place, read_config(place), trust_remote_code=False))
 
 
 def _from_live(
@@ -469,9 +292,9 @@ def _from_live(
 ) -> Checkpoint:
     if not hasattr(model, "config") or not isinstance(model, torch.nn.Module):
         raise UsageError(
-            f"model is {type(model).__name__}, expected an embedded name, a folder, a Hub id, or a model of transformers."
+            f"model is {type(model).__name__}, expected a name, a folder, a Hub id, or a model of transformers."
         )
-    given = _tokenizer(tokenizer) or _tokenizer(model.config.name_or_path or None)
+    given = _given_tokenizer(tokenizer) or _given_tokenizer(getattr(model.config, "name_or_path", None) or None)
     if given is None:
         raise UsageError("a live model was given without its tokenizer; pass tokenizer= as well.")
     moved = model.to(device=device, dtype=number_format).eval()

@@ -120,7 +120,7 @@ def find_device(device: int | str | torch.device | None) -> torch.device:
 
 
 def has_bfloat16_units(device: torch.device) -> bool:
-    """Whether ``device`` multiplies bfloat16 matrices in units made for it; elsewhere bfloat16 is slower than float32."""
+    """Whether ``device`` has units for bfloat16 matrices; elsewhere bfloat16 is slower than float32."""
     import torch
 
     if device.type == "cuda":

@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from .checkpoint_sources import CONFIG_FILE
-from .checkpoints import DTYPES, NETWORK_PREFIX, Checkpoint, quiet_transformers
+from .checkpoints import DTYPES, Checkpoint
 from .errors import UsageError, WeightsError
-from .models.building import adapter_classes
+from .models.building import NETWORK_PREFIX, adapter_classes
 from .models.families import own_family
 from .tokenization import TextTokenizer
+from .transformers_loading import label_names, quiet_transformers
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -68,8 +69,8 @@ def save_checkpoint(
             _move(written, folder)
     except OSError as error:
         raise WeightsError(
-            f"the checkpoint cannot be written to folder '{folder.name}' ({error.strerror or error}); what was there is "
-            "untouched. Choose a folder that is writable and has room."
+            f"the checkpoint cannot be written to folder '{folder.name}' ({error.strerror or error}); what was "
+            "there is untouched. Choose a folder that is writable and has room."
         ) from error
     return names
 
@@ -88,7 +89,7 @@ def _write(
     tokenizer.save(folder)
     path = folder / CONFIG_FILE
     config: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    names = labels or [model.config.id2label[index] for index in sorted(model.config.id2label)]
+    names = labels or label_names(model.config)
     config["id2label"] = {str(index): name for index, name in enumerate(names)}
     config["label2id"] = {name: index for index, name in enumerate(names)}
     config["problem_type"] = model.config.problem_type

@@ -12,8 +12,9 @@ HEAD_CHARACTERS = 10_000
 
 # CJK ideographs: extension A, the main block, compatibility forms, and the supplementary planes. Kana and Hangul are
 # not among them: Japanese and Korean text is not what a Chinese checkpoint has learned.
-_HAN = re.compile("[㐀-䶿一-鿿豈-﫿\U00020000-\U0003ffff]")
-_OTHER_WORDS = re.compile("[^\\W\\d_㐀-䶿一-鿿豈-﫿\U00020000-\U0003ffff]+")
+_HAN_RANGES = r"\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
+_HAN = re.compile(f"[{_HAN_RANGES}]")
+_OTHER_WORDS = re.compile(rf"[^\W\d_{_HAN_RANGES}]+")
 
 
 def find_script(text: str) -> Script:

@@ -63,7 +63,7 @@ class TextClassificationOptions:
         return_windows: adds to each answer the label's score in each window.
     """
 
-    top_k: int | None | Literal["best"] = "best"
+    top_k: int | Literal["best"] | None = "best"
     is_top_k_of_call: bool = False
     function_to_apply: Function | None = None
     truncation: bool | str | None = None
@@ -282,8 +282,8 @@ class TextClassificationPipeline(Pipeline):
             loaded = self._others[route]()
             if loaded.config.labels != self.checkpoint.config.labels:
                 raise WeightsError(
-                    f"'{loaded.name}' has the labels {', '.join(loaded.config.labels)} and '{self.checkpoint.name}' has "
-                    f"{', '.join(self.checkpoint.config.labels)}; checkpoints that share a pipeline need the same ones."
+                    f"'{loaded.name}' has the labels {', '.join(loaded.config.labels)}, expected those of "
+                    f"'{self.checkpoint.name}', {', '.join(self.checkpoint.config.labels)}: they share a pipeline."
                 )
             self._loaded[route] = loaded
         return self._loaded[route]

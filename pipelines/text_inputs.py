@@ -75,7 +75,7 @@ def _checked(text: Any, expected: str) -> str:
         if surrogate is None:
             return text
         raise InputError(
-            f"the text is not valid Unicode: position {surrogate.start()} holds {ascii(surrogate.group())}, half of a "
+            f"the text is not valid Unicode: position {surrogate.start()} holds {surrogate.group()!a}, half of a "
             "surrogate pair, which is left where bytes were decoded wrongly; decode them with the right encoding, "
             "or with errors='replace'."
         )

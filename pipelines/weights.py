@@ -24,7 +24,7 @@ PICKLE_INDEX_FILE = "pytorch_model.bin.index.json"
 
 # What other things called model.safetensors begin with.
 FOREIGN_BEGINNINGS = {
-    b"version https://git-lfs": "a git-lfs pointer, not the file itself; run `git lfs pull`, or fetch it with `hf download`",
+    b"version https://git-lfs": "a git-lfs pointer, not the file itself; run `git lfs pull`",
     b"<": "a web page; the download went wrong",
     b"PK\x03\x04": "a pickle written by torch.save; save it as safetensors",
     b"\x80": "a pickle; save the tensors as safetensors",
@@ -171,7 +171,7 @@ def refused_pickle(file: str, *, name: str) -> WeightsError:
     """The error for a pickle that holds more than tensors."""
     return WeightsError(
         f"{file} of checkpoint '{name}' is a pickle that holds more than tensors, and loading it could run any code; "
-        f"expected {WEIGHTS_FILE}. Convert it where you trust it: safetensors.torch.save_file(state_dict, '{WEIGHTS_FILE}')."
+        f"expected {WEIGHTS_FILE}. Where you trust it, convert it with safetensors.torch.save_file."
     )
 
 

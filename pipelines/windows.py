@@ -36,7 +36,7 @@ def shared_tokens(max_length: int) -> int:
 
 
 def split_text(text: str, characters: int = PIECE_CHARACTERS) -> list[str]:
-    """The text in pieces of at most ``characters``, cut before the last white space of each, or anywhere if there is none near.
+    """The text in pieces of at most ``characters``, each cut before its last white space, or anywhere if none is near.
 
     >>> split_text("one two three", 9)
     ['one two', ' three']
@@ -79,7 +79,8 @@ def encode_cut(
     """
     if tokenizer.transformers_tokenizer is None:
         return [tokenizer.windows(encoded, max_length, 0)[0] for encoded in tokenizer.encode(texts, pairs)]
-    arguments = [list(texts)] if pairs is None else [list(texts), list(pairs)]
-    batch = tokenizer.transformers_tokenizer(*arguments, truncation=strategy, max_length=max_length)
+    batch = tokenizer.transformers_tokenizer(
+        text=list(texts), text_pair=None if pairs is None else list(pairs), truncation=strategy, max_length=max_length
+    )
     types = batch.get("token_type_ids") or [None] * len(texts)
     return [Encoded(ids, row) for ids, row in zip(batch["input_ids"], types, strict=True)]

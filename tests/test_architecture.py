@@ -78,7 +78,7 @@ def test_imports_follow_the_arrows():
     wrong = []
     for path in FILES:
         source = path.relative_to(ROOT).parts
-        if layer(source) == "root":
+        if layer(source) == "root" or source == ("finetune", "__main__.py"):  # the latter only starts the command
             continue
         for target, outside in imports(path, module_level=False):
             if outside:

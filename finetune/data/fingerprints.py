@@ -1,14 +1,15 @@
 """What identifies rows by content: a fingerprint of each split, and which texts occur twice.
 
-One pass over the rows fills arrays of fixed width, 8 bytes for the text, 16 for the whole row, 4 for the length and 12
-for the label: 40 bytes a row. Splits, duplicates, leakage and fingerprints are computed from these alone.
+One pass over the rows fills arrays of fixed width, 8 bytes for the text, 16 for the whole row, 4 for the length, and
+4 for the label (12 for numbers without end): 32 or 40 bytes a row. Splits, duplicates, leakage and fingerprints are
+computed from these alone.
 """
 
 from __future__ import annotations
 
 import hashlib
 from array import array
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,7 +21,8 @@ from .rows import RawRows
 LENGTH_PERCENTILES = (0, 5, 50, 95, 99, 100)
 """Per cent at which the lengths of texts are reported."""
 
-_HASHED_ROWS = 65_536  # rows whose digests are copied at a time
+_PARTS = 16  # sorting copies a part of the rows at a time
+_BLOCK_ROWS = 65_536
 
 
 @dataclass(frozen=True)
@@ -45,8 +47,8 @@ class ScannedRows:
         return len(self.text_keys)
 
     @classmethod
-    def concatenate(cls, parts: Sequence[ScannedRows]) -> ScannedRows:
-        """The rows of several pieces of a split, one after the other."""
+    def concatenate(cls, parts: Sequence[ScannedRows], names: Sequence[str]) -> ScannedRows:
+        """The rows of several pieces of a split, one after the other; ``names`` are the labels by provisional id."""
         if len(parts) == 1:
             return parts[0]
         starts = np.cumsum([0, *(len(part) for part in parts)])
@@ -57,7 +59,7 @@ class ScannedRows:
             np.concatenate([part.text_keys for part in parts]),
             np.concatenate([part.digests for part in parts]),
             np.concatenate([part.lengths for part in parts]),
-            RowLabels.concatenate([part.labels for part in parts]),
+            RowLabels.concatenate([part.labels for part in parts], names),
             bad,
         )
 
@@ -119,30 +121,40 @@ def _digest(text: str, pair: str, label: str) -> bytes:
     return hashlib.blake2b(f"{len(text)} {len(pair)} {text}{pair}{label}".encode(), digest_size=16).digest()
 
 
-def fingerprint(digests: np.ndarray) -> str:
-    """sha256 of the sorted digests: the same for the same rows in any order, file or format."""
-    halves = digests.view(np.dtype([("low", "<u8"), ("high", "<u8")]))
-    order = np.lexsort((halves["low"], halves["high"]))
+def fingerprint(digests: np.ndarray, rows: np.ndarray | None = None) -> str:
+    """sha256 of the sorted digests, of all rows or of ``rows``: the same for the same rows in any order or format.
+
+    Digests are sorted as little-endian numbers of 128 bits.
+    """
+    words = digests.view(np.dtype([("low", "<u8"), ("high", "<u8")]))
     total = hashlib.sha256()
-    for start in range(0, len(order), _HASHED_ROWS):
-        total.update(digests[order[start : start + _HASHED_ROWS]].tobytes())
+    for part in _parts(words["high"], rows):
+        found = words[part]
+        total.update(found[np.lexsort((found["low"], found["high"]))].tobytes())
     return total.hexdigest()
 
 
-def count_duplicates(text_keys: np.ndarray) -> int:
-    """Rows whose text was seen in an earlier row."""
-    ordered = np.sort(text_keys)
-    return int(np.count_nonzero(ordered[1:] == ordered[:-1]))
+def count_duplicates(text_keys: np.ndarray, rows: np.ndarray) -> int:
+    """How many of ``rows`` have a text that an earlier one of them has."""
+    return sum(len(part) - len(np.unique(text_keys[part])) for part in _parts(text_keys, rows))
 
 
-def count_shared(first: np.ndarray, second: np.ndarray) -> int:
-    """Different texts that are in both."""
-    small, large = sorted((first, second), key=len)
-    distinct = np.unique(small)
-    if not len(distinct):
-        return 0
-    position = np.minimum(np.searchsorted(distinct, large), len(distinct) - 1)
-    return len(np.unique(position[distinct[position] == large]))
+def count_shared(text_keys: np.ndarray, first: np.ndarray, second: np.ndarray) -> int:
+    """Different texts that are both in the rows ``first`` and the rows ``second``."""
+    pairs = zip(_parts(text_keys, first), _parts(text_keys, second), strict=True)
+    return sum(len(np.intersect1d(text_keys[one], text_keys[other])) for one, other in pairs)
+
+
+def _parts(words: np.ndarray, rows: np.ndarray | None) -> Iterator[np.ndarray]:
+    """Row numbers in `_PARTS` parts by the size of their words, smallest first: sorting then copies one part only."""
+    edges = np.linspace(0, 2.0**64, _PARTS + 1)[1:-1].astype(np.uint64)
+    part = np.empty(len(words) if rows is None else len(rows), np.uint8)
+    for start in range(0, len(part), _BLOCK_ROWS):
+        block = slice(start, start + _BLOCK_ROWS)
+        part[block] = np.searchsorted(edges, words[block] if rows is None else words[rows[block]], side="right")
+    for number in range(_PARTS):
+        chosen = np.flatnonzero(part == number)
+        yield chosen if rows is None else rows[chosen]
 
 
 def length_percentiles(lengths: np.ndarray) -> dict[str, float]:

@@ -59,9 +59,7 @@ def load_from_hub(name: HubName) -> datasets.DatasetDict:
         raise DataError(f"{_not_found(name, error)}") from error
     except (datasets.exceptions.DatasetsError, ValueError) as error:
         if "onfig" in str(error):  # "Config name is missing", "BuilderConfig 'x' not found": both list what there is
-            raise DataError(
-                f"{name.id}: {_one_line(error)} Name the configuration, as in {name.id}:CONFIG"
-            ) from error
+            raise DataError(f"{name.id}: {_one_line(error)} Name the configuration, as in {name.id}:CONFIG") from error
         raise DataError(f"the data set '{name.id}' cannot be read: {_one_line(error)}") from error
     except (ConnectionError, huggingface_hub.errors.HfHubHTTPError) as error:
         raise DataError(

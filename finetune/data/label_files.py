@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,8 +17,13 @@ if TYPE_CHECKING:
 _BLOCK_ROWS = 65_536
 
 
-def label_rows(labels: RowLabels, plan: LabelPlan) -> datasets.Dataset:
+def label_rows(labels: RowLabels, plan: LabelPlan, names: Sequence[str]) -> datasets.Dataset:
     """A data set with the one column ``label``: int64 class ids, float32 numbers, or float32 zeros and ones in a list.
+
+    Args:
+        labels: of all rows, with provisional ids.
+        plan: what the labels are.
+        names: those of the provisional ids.
 
     A row without a label has -1, NaN or no ones; such rows are bad and are in no split.
 
@@ -28,15 +33,15 @@ def label_rows(labels: RowLabels, plan: LabelPlan) -> datasets.Dataset:
     import datasets
     import pyarrow
 
-    names = list(plan.labels or ())
+    classes = list(plan.labels or ())
     if plan.problem_type == "regression":
-        final, offsets = labels.values.astype(np.float32), None
+        final, offsets = labels.numbers(names).astype(np.float32), None
         feature: Any = datasets.Value("float32")
     else:
         final = np.append(plan.final_ids, -1).astype(np.int32)[labels.ids]  # a missing label's id -1 finds the last, -1
         is_multi = plan.problem_type == "multi_label_classification"
         offsets = (np.arange(len(final) + 1) if labels.offsets is None else labels.offsets) if is_multi else None
-        feature = datasets.List(datasets.Value("float32")) if is_multi else datasets.ClassLabel(names=names)
+        feature = datasets.List(datasets.Value("float32")) if is_multi else datasets.ClassLabel(names=classes)
     schema = datasets.Features({"label": feature}).arrow_schema
 
     def blocks() -> Iterator[Any]:
@@ -46,11 +51,11 @@ def label_rows(labels: RowLabels, plan: LabelPlan) -> datasets.Dataset:
                 values = pyarrow.array(final[start:stop], type=schema.field("label").type)
             else:
                 values = _multi_hot(
-                    final[offsets[start] : offsets[stop]], np.diff(offsets[start : stop + 1]), len(names)
+                    final[offsets[start] : offsets[stop]], np.diff(offsets[start : stop + 1]), len(classes)
                 )
             yield pyarrow.RecordBatch.from_arrays([values], schema=schema)
 
-    content = hashlib.sha256(f"{plan.problem_type} {names} ".encode())
+    content = hashlib.sha256(f"{plan.problem_type} {classes} ".encode())
     content.update(final.tobytes())
     content.update(b"" if offsets is None else offsets.tobytes())
     path = cache_folder() / f"labels-{content.hexdigest()[:32]}.arrow"

@@ -23,6 +23,10 @@ ProblemType = Literal["single_label_classification", "multi_label_classification
 MISSING = -1
 """Provisional id of a row without a label."""
 
+_COUNTED_ROWS = 65_536  # rows looked at together
+
+_STRATUM_ROWS = 20  # rows of a stratum of numbers at least
+
 _MANY_LABELS = 10_000  # different values after which names are no longer collected: these are numbers, or no labels
 
 
@@ -59,7 +63,7 @@ def canonical_label(value: Any) -> str | list[str] | None:
         if math.isnan(number):
             return None
         return str(int(number)) if number.is_integer() else repr(number)
-    raise LabelValueError(f"a {type(value).__name__} ({str(value)[:40]}); expected a label")
+    raise LabelValueError(f"the {type(value).__name__} {str(value)[:40]}; expected a label")
 
 
 def _canonical_text(text: str) -> str:
@@ -78,47 +82,59 @@ class RowLabels:
     Attributes:
         ids: (labels,) int32 provisional ids; one a row unless ``offsets`` is given. `MISSING` for none.
         offsets: (rows + 1,) int64 for multi-label: row i has ``ids[offsets[i]:offsets[i + 1]]``.
-        values: (rows,) float64; the labels as numbers, NaN where they are none. Empty for multi-label.
+        values: (rows,) float64; the labels as numbers, NaN where they are none. None where the names by id tell.
     """
 
     ids: np.ndarray
-    offsets: np.ndarray | None
-    values: np.ndarray
+    offsets: np.ndarray | None = None
+    values: np.ndarray | None = None
 
     @classmethod
-    def concatenate(cls, parts: Sequence[RowLabels]) -> RowLabels:
-        """The labels of several pieces of a split, one after the other."""
+    def concatenate(cls, parts: Sequence[RowLabels], names: Sequence[str]) -> RowLabels:
+        """The labels of several pieces of a split, one after the other; ``names`` are those by provisional id."""
         if len(parts) == 1:
             return parts[0]
         offsets = None
         if any(part.offsets is not None for part in parts):
             counts = [np.ones(len(p.ids), np.int64) if p.offsets is None else np.diff(p.offsets) for p in parts]
             offsets = np.concatenate([[0], np.cumsum(np.concatenate(counts))])
-        ids, values = [part.ids for part in parts], [part.values for part in parts]
-        return cls(np.concatenate(ids), offsets, np.concatenate(values))
+        values = None
+        if any(part.values is not None for part in parts):
+            values = np.concatenate([part.numbers(names) for part in parts])
+        return cls(np.concatenate([part.ids for part in parts]), offsets, values)
 
     def __len__(self) -> int:
         return len(self.ids) if self.offsets is None else len(self.offsets) - 1
 
     def counts(self, rows: np.ndarray, size: int) -> np.ndarray:
         """(size,) how many of ``rows`` have each id."""
-        ids = self.ids[rows] if self.offsets is None else self.ids[self._flat(rows)]
-        return np.bincount(ids[ids >= 0], minlength=size)
+        if self.offsets is not None:
+            return np.bincount(self.ids[self._flat(rows)], minlength=size)
+        total = np.zeros(size + 1, np.int64)
+        for start in range(0, len(rows), _COUNTED_ROWS):  # bincount would copy all of them as int64
+            total += np.bincount(self.ids[rows[start : start + _COUNTED_ROWS]] + 1, minlength=size + 1)
+        return total[1:]
+
+    def numbers(self, names: Sequence[str]) -> np.ndarray:
+        """(rows,) float64; the labels as numbers, NaN where they are none. ``names`` are those by provisional id."""
+        if self.values is not None:
+            return self.values
+        return np.array([*map(number_of, names), math.nan])[self.ids]  # a missing label's id -1 finds the last, NaN
 
     def _flat(self, rows: np.ndarray) -> np.ndarray:
         chosen = np.zeros(len(self), dtype=bool)
         chosen[rows] = True
         return np.repeat(chosen, np.diff(self.offsets if self.offsets is not None else np.arange(len(self) + 1)))
 
-    def strata(self, problem_type: ProblemType) -> np.ndarray:
+    def strata(self, problem_type: ProblemType, names: Sequence[str]) -> np.ndarray:
         """(rows,) integers; rows of one stratum should be spread over splits in equal shares.
 
         Single-label: the class. Multi-label: the rarest label of the row, as in the first step of iterative
-        stratification (Sechidis et al. 2011). Regression: the tenth of the value's range of ranks.
+        stratification (Sechidis et al. 2011). Regression: the tenth of the values by rank, or less fine for few rows.
         """
         if problem_type == "regression":
-            ranks = np.argsort(np.argsort(self.values, kind="stable"), kind="stable")
-            return ranks * 10 // max(1, len(ranks))
+            ranks = np.argsort(np.argsort(self.numbers(names), kind="stable"), kind="stable")
+            return ranks * min(10, 1 + len(ranks) // _STRATUM_ROWS) // max(1, len(ranks))
         if self.offsets is None:
             return self.ids
         frequency = np.bincount(self.ids, minlength=1)
@@ -162,21 +178,25 @@ class LabelTable:
         self.ids[name] = len(self.ids)
         return self.ids[name]
 
-    def number_of(self, name: str) -> float:
-        """The name as a number, NaN where it is none."""
-        try:
-            number = float(name)
-        except ValueError:
-            number = math.nan
-        if not math.isfinite(number) or not name.isascii() or "_" in name:
-            self.is_numeric = False
-            return math.nan
-        self.has_fractions |= not number.is_integer()
-        return number
+    def note(self, number: float) -> None:
+        """Takes notice of a label as a number, NaN for one that is none."""
+        self.is_numeric &= not math.isnan(number)
+        self.has_fractions |= not math.isnan(number) and not number.is_integer()
+
+
+def number_of(name: str) -> float:
+    """The name of a label as a number, NaN where it is none."""
+    try:
+        number = float(name)
+    except ValueError:
+        return math.nan
+    return number if math.isfinite(number) and name.isascii() and "_" not in name else math.nan
 
 
 class LabelColumn:
-    """Reads the raw labels of one split into `RowLabels`, a value at a time, 12 bytes a row.
+    """Reads the raw labels of one split into `RowLabels`, a value at a time.
+
+    That takes 4 bytes a row; with more than `_MANY_LABELS` names, which may be numbers without end, 12 bytes.
 
     Args:
         table: shared by all splits and sources.
@@ -195,9 +215,10 @@ class LabelColumn:
     ) -> None:
         self.table, self.class_names, self.is_multi, self.is_multi_hot = table, class_names, is_multi, is_multi_hot
         table.is_multi |= is_multi
-        self._ids, self._offsets, self._values = array("i"), array("q", [0]), array("d")
+        self._ids, self._offsets = array("i"), array("q", [0])
+        self._values: array[float] | None = None
         self._width: int | None = None
-        self._seen: dict[Any, tuple[str, int, float]] = {}
+        self._seen: dict[Any, tuple[str, int]] = {}
         if class_names and class_names not in table.declared:
             table.declared.append(class_names)
 
@@ -208,8 +229,7 @@ class LabelColumn:
             LabelValueError: the value is no label; the row counts as taken, without a label.
         """
         if not self.is_multi and (known := self._seen.get(value)) is not None:
-            self._ids.append(known[1])
-            self._values.append(known[2])
+            self._append(*known)
             return known[0]
         try:
             label = self._named(canonical_label(value))
@@ -223,19 +243,25 @@ class LabelColumn:
             self._ids.extend(self.table.id_of(name) for name in dict.fromkeys(label))
             self._offsets.append(len(self._ids))
             return "\x1f".join(sorted(set(label)))
-        entry = (label, self.table.id_of(label), self.table.number_of(label))
-        if len(self._seen) < _MANY_LABELS and not isinstance(value, float):
-            self._seen[value] = entry
-        self._ids.append(entry[1])
-        self._values.append(entry[2])
+        found = self.table.id_of(label)
+        self.table.note(number_of(label))
+        if len(self._seen) < _MANY_LABELS:
+            self._seen[value] = (label, found)
+        self._append(label, found)
         return label
+
+    def _append(self, label: str, found: int) -> None:
+        if found == _MANY_LABELS and self._values is None:
+            self._values = array("d", RowLabels(np.array(self._ids, np.int32)).numbers(self.table.names))
+        self._ids.append(found)
+        if self._values is not None:
+            self._values.append(number_of(label))
 
     def _append_missing(self) -> None:
         if self.is_multi:
             self._offsets.append(len(self._ids))
         else:
-            self._ids.append(MISSING)
-            self._values.append(math.nan)
+            self._append("", MISSING)
 
     def _named(self, label: str | list[str] | None) -> str | list[str] | None:
         if self.is_multi_hot and isinstance(label, list):
@@ -258,7 +284,7 @@ class LabelColumn:
     def finish(self) -> RowLabels:
         """The labels of all rows taken."""
         ids = np.frombuffer(self._ids, np.int32) if self._ids else np.zeros(0, np.int32)
-        values = np.frombuffer(self._values, np.float64) if self._values else np.zeros(0)
+        values = np.frombuffer(self._values, np.float64) if self._values else None
         return RowLabels(ids, np.frombuffer(self._offsets, np.int64) if self.is_multi else None, values)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
@@ -14,7 +15,9 @@ from ...pipelines.errors import DataError, UsageError
 from ...pipelines.record_files import split_of
 from ...pipelines.records import open_writer
 from ...pipelines.tasks import Task
+from .arrow_files import cache_folder
 from .fingerprints import count_duplicates, count_shared, fingerprint, length_percentiles
+from .label_checks import check_classes, check_seen
 from .labels import ProblemType
 from .pool import Pool, fill_pool
 from .report import DataReport, RejectedRow, SplitReport
@@ -25,9 +28,10 @@ from .splits import ROLES, carve, check_disjoint, draw_rows, find_split, missing
 if TYPE_CHECKING:
     import datasets
 
+_ROW_NUMBER = np.uint32  # 4 bytes a row; a table has fewer than 4 billion
 _KEPT_REJECTED = 20  # rejected rows that the report shows
 _SAMPLES = 5
-_MANY_CLASSES = 100  # more than these, and more than half as many as rows, are no classes
+_MANY_ROWS = 100_000
 
 
 @dataclass(frozen=True)
@@ -138,18 +142,19 @@ def load_data(
             raise DataError(f"no row of {role} can be used; the first: {rejected[0].place}: {rejected[0].reason}")
     notices = list(pool.notices)
     if need_train:
+        check_classes(pool, roles["train"].rows)
         fractions = {"test": test_fraction, "validation": validation_fraction}
         for role, fraction in fractions.items():
             if role not in roles and fraction:
                 roles["train"], roles[role] = _carve(pool, roles["train"], role, fraction, seed)
-        notices += _check_training(pool, roles)
+        notices += check_seen(pool, {role: chosen.rows for role, chosen in roles.items()})
     if max_rows is not None:
         roles = {role: _draw(pool, chosen, max_rows, seed) for role, chosen in roles.items()}
     roles = {role: roles[role] for role in ROLES if role in roles}
 
     splits = {role: _rows_of(everything, chosen.rows) for role, chosen in roles.items()}
     reports = tuple(_report_split(pool, role, chosen) for role, chosen in roles.items())
-    keys = {role: pool.scanned.text_keys[chosen.rows] for role, chosen in roles.items()}
+    keys = pool.scanned.text_keys
     report = DataReport(
         name=",".join(source.name for source in sources),
         kind=sources[0].kind,
@@ -162,7 +167,7 @@ def load_data(
         problem_type=pool.plan.problem_type,
         labels=pool.plan.labels,
         splits=reports,
-        leakage={f"{a}/{b}": count_shared(keys[a], keys[b]) for a, b in combinations(keys, 2)},
+        leakage={f"{a}/{b}": count_shared(keys, roles[a].rows, roles[b].rows) for a, b in combinations(roles, 2)},
         rejected_rows=len(rejected),
         rejected=tuple(rejected[:_KEPT_REJECTED]),
         samples=_samples(pool, next(iter(roles.values())).rows, everything, seed),
@@ -211,9 +216,10 @@ def _choose_splits(sources: Sequence[Source], asked: Mapping[str, str | None], *
                     f"{name} has no split 'train' (found: {', '.join(found)}). Choose one with --train-split {found[0]}"
                 )
             chosen["train"] = train
-        others = [split for split in found if split not in _names(chosen["train"])]
+        # What was asked for as one role is not taken for another: with --test-split validation, validation is carved.
         for role in ("validation", "test"):
-            if role not in chosen and (split := find_split(role, others)):
+            free = [split for split in found if not any(split in _names(taken) for taken in chosen.values())]
+            if role not in chosen and (split := find_split(role, free)):
                 chosen[role] = split
     elif not chosen and is_single:
         chosen["validation" if found[0] == "validation" else "test"] = found[0]
@@ -245,14 +251,14 @@ def _select(pool: Pool, role: str, expression: str) -> _Role:
     for name, start, stop in parse_split(expression):
         first, end = pool.span(name)
         low, high = slice_rows(end - first, start, stop, expression=expression)
-        rows.append(np.arange(first + low, first + high))
+        rows.append(np.arange(first + low, first + high, dtype=_ROW_NUMBER))
     chosen = rows[0] if len(rows) == 1 else np.unique(np.concatenate(rows))
     is_plain = expression in (role, *pool.splits)
     return _Role(chosen, "given" if is_plain else expression)
 
 
 def _carve(pool: Pool, train: _Role, role: str, fraction: float, seed: int) -> tuple[_Role, _Role]:
-    strata = pool.scanned.labels.strata(pool.plan.problem_type)[train.rows]
+    strata = pool.scanned.labels.strata(pool.plan.problem_type, pool.names)[train.rows]
     stay, carved = carve(strata, pool.scanned.text_keys[train.rows], fraction, seed, purpose=role)
     if not len(carved):
         raise DataError(
@@ -278,10 +284,14 @@ def _rows_of(everything: datasets.Dataset, rows: np.ndarray) -> datasets.Dataset
         return everything
     if rows[-1] - rows[0] + 1 == len(rows):
         return everything.select(range(int(rows[0]), int(rows[-1]) + 1))  # a range needs no list of row numbers
-    return everything.select(rows)
+    if len(rows) < _MANY_ROWS:
+        return everything.select(rows)
+    # Many row numbers are kept in a file that is mapped into memory, like the rows themselves.
+    numbers = cache_folder() / f"rows-{hashlib.sha256(rows.tobytes()).hexdigest()[:32]}.arrow"
+    return everything.select(rows, indices_cache_file_name=str(numbers))
 
 
-# --- what is wrong ------------------------------------------------------------------------------------------------
+# --- bad rows -----------------------------------------------------------------------------------------------------
 
 
 def _reject(pool: Pool, roles: Mapping[str, _Role], everything: datasets.Dataset, *, skip: bool) -> list[RejectedRow]:
@@ -301,49 +311,6 @@ def _reject(pool: Pool, roles: Mapping[str, _Role], everything: datasets.Dataset
     return pool.unreadable() + [pool.rejected(row, everything) for row in bad]
 
 
-def _check_training(pool: Pool, roles: Mapping[str, _Role]) -> list[str]:
-    """Notices about the labels that training will see.
-
-    Raises:
-        DataError: there is nothing to learn, or validation or test ask for labels that training never saw.
-    """
-    labels, column = pool.plan.labels, pool.columns["label"]
-    if labels is None:
-        return []
-    rows = len(roles["train"].rows)
-    counts = {role: pool.label_counts(chosen.rows) for role, chosen in roles.items()}
-    seen = [label for label, count in zip(labels, counts["train"], strict=True) if count]
-    is_single = pool.plan.problem_type == "single_label_classification"
-    if is_single and len(seen) < 2:
-        raise DataError(
-            f"column '{column}' holds one class only ('{seen[0]}' in all {rows} rows of train); training needs at "
-            "least two. Are the rows sorted by label and cut off, or is another column the label? See --columns label=…"
-        )
-    if not seen:
-        raise DataError(f"column '{column}' holds no label in any of the {rows} rows of train; training needs some")
-    if is_single and len(seen) > _MANY_CLASSES and len(seen) * 2 > rows:
-        raise DataError(
-            f"column '{column}' holds {len(seen)} different values in {rows} rows, such as '{seen[0]}', so they are "
-            "hardly classes. Name the right column with --columns label=…"
-        )
-    for role in ("validation", "test"):
-        unseen = [
-            label for label, count in zip(labels, counts.get(role, ()), strict=False) if count and label not in seen
-        ]
-        if unseen:
-            raise DataError(
-                f"{role} has labels that train never saw: {', '.join(unseen[:20])} (train has {', '.join(seen[:20])}). "
-                f"Add rows with them to train, or take them out of {role}"
-            )
-    notices = []
-    if absent := [label for label in labels if label not in seen]:
-        notices.append(f"train has no row with the label {', '.join(absent)}; the model cannot learn it")
-    for label, count in zip(labels, counts["train"], strict=True):
-        if count == 1 and is_single:
-            notices.append(f"the label '{label}' has one row, which stays in train: nothing can measure it")
-    return notices
-
-
 # --- what was found -----------------------------------------------------------------------------------------------
 
 
@@ -355,12 +322,12 @@ def _report_split(pool: Pool, role: str, chosen: _Role) -> SplitReport:
     return SplitReport(
         name=role,
         rows=len(chosen.rows),
-        fingerprint=fingerprint(pool.scanned.digests[chosen.rows]),
+        fingerprint=fingerprint(pool.scanned.digests, chosen.rows),
         rule=chosen.rule,
         seed=chosen.seed,
         label_histogram=histogram,
         length_percentiles=length_percentiles(pool.scanned.lengths[chosen.rows]),
-        duplicates=count_duplicates(pool.scanned.text_keys[chosen.rows]),
+        duplicates=count_duplicates(pool.scanned.text_keys, chosen.rows),
     )
 
 

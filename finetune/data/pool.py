@@ -47,6 +47,7 @@ class Pool:
         columns: task column -> the data set's column, of the first source.
         found_columns: all columns of the first source.
         plan: what the labels are.
+        names: labels by provisional id.
         notices: what a person should know, one sentence each.
     """
 
@@ -55,6 +56,7 @@ class Pool:
     columns: Mapping[str, str]
     found_columns: tuple[str, ...]
     plan: LabelPlan
+    names: Sequence[str]
     notices: tuple[str, ...]
 
     @property
@@ -100,7 +102,9 @@ class Pool:
             features = datasets.Features({name: datasets.Value("string") for name in texts[0].features})
             texts = [part.cast(features) for part in texts]
         all_texts = texts[0] if len(texts) == 1 else datasets.concatenate_datasets(texts)
-        return datasets.concatenate_datasets([all_texts, label_rows(self.scanned.labels, self.plan)], axis=1)
+        return datasets.concatenate_datasets(
+            [all_texts, label_rows(self.scanned.labels, self.plan, self.names)], axis=1
+        )
 
 
 def fill_pool(
@@ -163,8 +167,8 @@ def fill_pool(
             f"no split of {', '.join(source.name for source in sources)} has labels; expected a label a row"
         )
     plan = plan_labels(table, column=first[0]["label"], label_names=label_names, problem_type=problem_type)
-    scanned = ScannedRows.concatenate([piece.scanned for piece in pieces])
-    return Pool(pieces, scanned, first[0], tuple(first[1].names), plan, (*notices, *plan.notices))
+    scanned = ScannedRows.concatenate([piece.scanned for piece in pieces], table.names)
+    return Pool(pieces, scanned, first[0], tuple(first[1].names), plan, table.names, (*notices, *plan.notices))
 
 
 def _has_labels(scanned: ScannedRows) -> bool:

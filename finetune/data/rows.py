@@ -103,7 +103,7 @@ def _text_cell(value: Any) -> str | None:
         return value
     if isinstance(value, float) and value != value:  # NaN is how pandas writes a missing text
         return None
-    raise LabelValueError(f"a {type(value).__name__} ({str(value)[:40]}); expected text")
+    raise LabelValueError(f"the {type(value).__name__} {str(value)[:40]}; expected text")
 
 
 def _label_cell(value: Any, is_list: bool) -> Any:

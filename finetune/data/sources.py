@@ -197,8 +197,8 @@ def _rows_of_split(name: str, data: Any) -> RowSource:
         rows = list(data)
     else:
         raise UsageError(
-            f"a data set cannot be a {type(data).__name__}; expected a path, a Hub id, a list of dicts, a pandas or "
-            "polars frame, a datasets.Dataset or a DatasetDict"
+            f"a data set cannot be of type {type(data).__name__}; expected a path, a Hub id, a list of dicts, a pandas "
+            "or polars frame, a datasets.Dataset or a DatasetDict"
         )
     if not rows:
         raise DataError(f"the list given for '{name}' is empty; expected rows such as {{'text': …, 'label': …}}")

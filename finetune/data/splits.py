@@ -16,6 +16,7 @@ ROLES = ("train", "validation", "test")
 
 _PART = re.compile(r"^\s*([\w.\-]+)\s*(?:\[\s*([^:\]]*?)\s*:\s*([^:\]]*?)\s*\])?\s*$")
 _EDGE = re.compile(r"^(-?)(\d+(?:\.\d+)?)(%?)$")
+_FEW_STRATA = 10  # up to so many classes each give a text to validation, however few rows there are
 
 
 def parse_split(expression: str) -> list[tuple[str, str, str]]:
@@ -104,27 +105,41 @@ def carve(
         purpose: so that two carvings with one seed draw independently.
 
     Returns:
-        Row numbers that stay, and those carved off, both ascending. A stratum with a single text stays whole; of every
-        other one at least one text is carved off and at least one stays.
+        Row numbers that stay, and those carved off, both ascending. A stratum with a single text stays whole, and of
+        every other one at least one text stays and one is carved off. The last is given up where there are so many
+        small strata that more than twice ``fraction`` would go: then chance decides which of them give a text.
     """
-    order = np.argsort(text_keys, kind="stable")  # rows of equal texts side by side, the first of them first
-    ordered = text_keys[order]
-    first = np.flatnonzero(np.concatenate([[True], ordered[1:] != ordered[:-1]]))  # where each text begins
-    sizes = np.diff(np.append(first, len(order))).astype(np.int32)
-    group_strata = strata[order[first]]
-    salt = _mix(np.array([seed], np.uint64) ^ np.uint64(_word(purpose)))
-    carved = np.zeros(len(first), dtype=bool)
-    for stratum in np.unique(group_strata):
-        groups = np.flatnonzero(group_strata == stratum)
-        if len(groups) < 2:
+    draw = _mix(text_keys ^ _mix(np.array([seed], np.uint64) ^ np.uint64(_word(purpose))))
+    strata = _first_strata(strata, draw)
+    names, sizes = np.unique(strata, return_counts=True)
+    least = 1 if len(names) <= max(_FEW_STRATA, 2 * fraction * len(draw)) else 0
+    carved = np.zeros(len(draw), dtype=bool)
+    for stratum, size in zip(names, sizes, strict=True):
+        members = strata == stratum
+        ordered = np.sort(draw[members])  # rows of equal texts are neighbours
+        final = int(np.searchsorted(ordered, ordered[-1], side="left"))  # where the last text begins
+        if not final:
             continue
-        groups = groups[np.argsort(_mix(ordered[first[groups]] ^ salt), kind="stable")]
-        filled = np.cumsum(sizes[groups])
-        count = int(np.searchsorted(filled, fraction * filled[-1] + 0.5, side="right"))  # as many as fit, to a row
-        carved[groups[: min(max(count, 1), len(groups) - 1)]] = True
-    side = np.empty(len(order), dtype=bool)
-    side[order] = np.repeat(carved, sizes)
-    return np.flatnonzero(~side), np.flatnonzero(side)
+        rounding = 0.5 if least else float(_mix(ordered[:1])[0]) / 2.0**64
+        count = int(fraction * size + rounding)
+        count = int(np.searchsorted(ordered, ordered[min(count, final)], side="left"))  # whole texts only
+        if not count and least:
+            count = int(np.searchsorted(ordered, ordered[0], side="right"))
+        carved |= members & (draw < ordered[count])
+    return np.flatnonzero(~carved), np.flatnonzero(carved)
+
+
+def _first_strata(strata: np.ndarray, keys: np.ndarray) -> np.ndarray:
+    """``strata`` with that of its first row for every row of a text that has several."""
+    ordered = np.sort(keys)
+    repeated = np.unique(ordered[1:][ordered[1:] == ordered[:-1]])
+    if not len(repeated):
+        return strata
+    rows = np.flatnonzero(repeated[np.minimum(np.searchsorted(repeated, keys), len(repeated) - 1)] == keys)
+    _, first, group = np.unique(keys[rows], return_index=True, return_inverse=True)
+    strata = strata.copy()
+    strata[rows] = strata[rows][first][group]
+    return strata
 
 
 def draw_rows(digests: np.ndarray, rows: np.ndarray, count: int, seed: int) -> np.ndarray:
@@ -139,10 +154,12 @@ def _mix(words: np.ndarray) -> np.ndarray:
 
     Written out because numpy does not promise that its generators give the same numbers in the next version.
     """
-    words = words.astype(np.uint64) + np.uint64(0x9E3779B97F4A7C15)
-    words = (words ^ (words >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    words = (words ^ (words >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return words ^ (words >> np.uint64(31))
+    words = words + np.uint64(0x9E3779B97F4A7C15)
+    for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
+        words ^= words >> np.uint64(shift)
+        words *= np.uint64(factor)
+    words ^= words >> np.uint64(31)
+    return words
 
 
 def _word(text: str) -> int:

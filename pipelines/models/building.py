@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from torch import nn
     from transformers import PreTrainedModel
 
+# What the adapters put before the plain network's own keys in a weight file.
+NETWORK_PREFIX = "network."
+
 PROBLEM_TYPES = ("single_label_classification", "multi_label_classification", "regression")
 
 # What our hyperparameters are called in BertConfig.

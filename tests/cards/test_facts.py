@@ -113,6 +113,7 @@ def test_facts_come_back_equal_and_their_file_is_the_same_each_time(tmp_path):
     write_facts(again, tmp_path / "run.json")
     assert (tmp_path / "run.json").read_bytes() == first
     assert first.endswith(b"\n")
+    assert [file.name for file in tmp_path.iterdir()] == ["run.json"]
     assert "差评".encode() in first
 
 

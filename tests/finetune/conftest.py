@@ -110,3 +110,61 @@ def numbers():
 def number_recipe() -> type[NumberRecipe]:
     """The recipe class, to derive others from."""
     return NumberRecipe
+
+
+def review_rows(count: int, seed: int = 0) -> list[dict[str, str]]:
+    """Made-up reviews of 3 to 12 words with the labels good and bad; the words tell, some of the time both ways."""
+    generator = np.random.default_rng(seed)
+    words = {"good": ["great", "lovely", "warm", "fine"], "bad": ["awful", "dull", "cold", "bland"]}
+    rows = []
+    for index in range(count):
+        label = ("good", "bad")[index % 2]
+        fill = generator.choice(["the", "film", "meal", "room", "was", "and", "very"], size=generator.integers(2, 11))
+        text = [*fill, generator.choice(words[label]), f"n{generator.integers(40)}"]
+        rows.append({"text": " ".join(text), "label": label})
+    return rows
+
+
+@pytest.fixture
+def reviews(tmp_path):
+    """A file reviews.csv of 120 rows."""
+    path = tmp_path / "reviews.csv"
+    lines = [f"{row['text']},{row['label']}" for row in review_rows(120)]
+    path.write_text("\n".join(["text,label", *lines]) + "\n", encoding="utf-8")
+    return path
+
+
+@pytest.fixture
+def tiny():
+    """Settings of a model that trains in a second."""
+    return {
+        "model": "textcnn",
+        "model_args": {"embedding_size": 8, "filters": 4, "kernel_sizes": "2-3", "dropout": 0.1},
+        "epochs": 2,
+        "batch_size": 16,
+        "learning_rate": 0.01,
+        "device": "cpu",
+    }
+
+
+@pytest.fixture(scope="session")
+def tiny_bert(tmp_path_factory):
+    """A folder with a random BERT of two layers and its tokenizer, without a classification head."""
+    from quintet.finetune.tokenizer_training import train_tokenizer
+    from transformers import BertConfig, BertModel
+
+    folder = tmp_path_factory.mktemp("checkpoints") / "tiny-bert"
+    tokenizer = train_tokenizer((row["text"] for row in review_rows(200)), "byte-bpe", 300, 64, has_token_types=True)
+    config = BertConfig(
+        vocab_size=tokenizer.vocab_size,
+        hidden_size=16,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        intermediate_size=32,
+        max_position_embeddings=64,
+        pad_token_id=tokenizer.pad_id,
+    )
+    torch.manual_seed(0)
+    BertModel(config).save_pretrained(folder)
+    tokenizer.save(folder)
+    return folder

@@ -182,10 +182,9 @@ def test_hardware_describes_this_machine():
     assert len(found.gpus) == torch.cuda.device_count()
 
 
-def test_bf16_units_are_read_from_the_flags_of_the_processor(monkeypatch):
-    for flags, expected in ((frozenset({"avx2", "amx_bf16"}), True), (frozenset({"avx2"}), False)):
-        monkeypatch.setattr(environment, "_cpu_info", lambda flags=flags: environment._Cpu("x", 1, flags))
-        monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+def test_bf16_units_are_those_of_the_device_that_is_used(monkeypatch):
+    for expected in (True, False):
+        monkeypatch.setattr(environment, "has_bfloat16_units", lambda device, expected=expected: expected)
         assert hardware().bf16_units is expected
 
 

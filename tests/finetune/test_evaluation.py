@@ -10,6 +10,7 @@ from quintet.cards.facts import EvaluationFacts, MetricFact, RunFacts, SplitFact
 from quintet.finetune import evaluation_record
 from quintet.finetune.data import load_data
 from quintet.finetune.evaluation import evaluate, evaluate_outputs
+from quintet.pipelines import checkpoint_sources
 from quintet.pipelines.errors import DataError, UsageError
 from quintet.pipelines.tasks import find_task
 from sklearn import metrics as sklearn_metrics
@@ -105,13 +106,15 @@ def test_facts_pictures_and_mistakes_are_kept_beside_the_checkpoint(checkpoint, 
     kept = read_facts(checkpoint)
     assert kept.evaluations == (facts,)
     assert (kept.checkpoint_name, kept.family, kept.labels) == ("tiny", "bert", ("negative", "positive"))
-    assert kept.parameters == sum(p.numel() for p in BertForSequenceClassification.from_pretrained(checkpoint).parameters())
+    assert kept.parameters == sum(
+        p.numel() for p in BertForSequenceClassification.from_pretrained(checkpoint).parameters()
+    )
     assert len(kept.weights_sha256) == 64
     assert facts.weights_sha256 == kept.weights_sha256
     assert (facts.data_name, facts.split, facts.checkpoint) == ("test.csv", "test", "tiny")
     assert facts.command == "quintet evaluate tiny --dataset test.csv --bootstrap 20"
     assert str(tmp_path) not in (checkpoint / "run.json").read_text()
-    folder = checkpoint / "evaluation" / "test"
+    folder = checkpoint / "evaluation" / "test-test"
     assert sorted(file.name for file in folder.iterdir()) == ["confusion.png", "mistakes.jsonl", "reliability.png"]
     assert Image.open(folder / "confusion.png").width > 300
     lines = [json.loads(line) for line in (folder / "mistakes.jsonl").read_text().splitlines()]
@@ -271,6 +274,29 @@ def test_wrong_use_is_said_in_words(checkpoint, arguments, error, message):
         evaluate(checkpoint, **arguments)
 
 
+@pytest.fixture
+def embedded(tmp_path, monkeypatch):
+    """Two checkpoints that the package would ship, English and Chinese, as the default of the task."""
+    monkeypatch.setattr(checkpoint_sources, "EMBEDDED_FOLDER", tmp_path / "embedded")
+    monkeypatch.setattr(evaluation_record, "EMBEDDED_FOLDER", tmp_path / "embedded")
+    for seed, name in enumerate(("sentiment-en", "sentiment-zh")):
+        save_checkpoint(tmp_path / "embedded" / name, seed=seed)
+    return tmp_path / "embedded"
+
+
+def test_the_default_of_a_task_is_evaluated_with_all_its_checkpoints(embedded, tmp_path):
+    data = [*rows(10), {"text": "房间很干净", "label": "positive"}]
+    facts = evaluate("sentiment", dataset=data, output=tmp_path / "report", bootstrap=0)
+    assert facts.checkpoint == "sentiment-en+sentiment-zh"
+    assert list(facts.protocol["weights_sha256"]) == ["sentiment-en", "sentiment-zh"]
+    assert facts.weights_sha256 is None
+    assert facts.command.startswith("quintet evaluate sentiment --dataset")
+    chinese = evaluate("sentiment-zh", dataset=data[-1:], bootstrap=0)
+    assert chinese.weights_sha256 == facts.protocol["weights_sha256"]["sentiment-zh"]
+    assert sorted(file.name for file in embedded.rglob("*") if file.name in ("run.json", "evaluation")) == []
+    assert (tmp_path / "report" / "evaluation.json").exists()
+
+
 def test_facts_that_cannot_be_read_stop_before_anything_is_written(checkpoint):
     (checkpoint / "run.json").write_text('{"schema": 1, "tusk": 1}')
     with pytest.raises(
@@ -322,7 +348,7 @@ def test_outputs_are_measured_without_a_pipeline():
         )
 
 
-def test_folders_for_splits():
-    assert evaluation_record.split_folder("train[:20%]") == "train-20"
-    assert evaluation_record.split_folder("validation_matched") == "validation_matched"
-    assert evaluation_record.split_folder("../up") == "up"
+def test_folders_are_named_after_data_and_split():
+    assert evaluation_record.folder_name("reviews.csv", "train[:20%]") == "reviews-train-20"
+    assert evaluation_record.folder_name("me/data", "validation_matched") == "me-data-validation_matched"
+    assert evaluation_record.folder_name("../up", "../up") == "up"

@@ -11,6 +11,15 @@ from quintet.finetune.data.rows import MemoryRows
 COLUMNS = {"text": "text", "label": "label"}
 
 
+def duplicates(rows):
+    return count_duplicates(rows.text_keys, np.arange(len(rows)))
+
+
+def shared(first, second):
+    keys = np.concatenate([first.text_keys, second.text_keys])
+    return count_shared(keys, np.arange(len(first)), np.arange(len(first), len(keys)))
+
+
 def scanned(rows, columns=COLUMNS):
     return scan(MemoryRows(rows).read(columns, skip_bad=False), LabelTable(), columns=columns)
 
@@ -46,16 +55,15 @@ def test_pairs_are_told_apart():
     first = scanned([{"a": "ab", "b": "c", "label": "x"}], columns)
     second = scanned([{"a": "a", "b": "bc", "label": "x"}], columns)
     assert fingerprint(first.digests) != fingerprint(second.digests)
-    assert count_shared(first.text_keys, second.text_keys) == 0
+    assert shared(first, second) == 0
 
 
 def test_equal_texts_are_found_in_spite_of_case_and_spacing():
-    first = scanned(rows_of(("A good  film", 1), ("a good film ", 0), ("other", 1))).text_keys
-    second = scanned(rows_of(("a GOOD film", 1), ("a good film!", 1))).text_keys
-    assert count_duplicates(first) == 1
-    assert count_duplicates(second) == 0
-    assert count_shared(first, second) == count_shared(second, first) == 1
-    assert count_shared(first, first[:0]) == 0
+    first = scanned(rows_of(("A good  film", 1), ("a good film ", 0), ("other", 1)))
+    second = scanned(rows_of(("a GOOD film", 1), ("a good film!", 1)))
+    assert (duplicates(first), duplicates(second)) == (1, 0)
+    assert shared(first, second) == shared(second, first) == 1
+    assert shared(first, first) == 2
 
 
 def test_rows_that_cannot_be_used_are_told_with_their_column():
@@ -64,10 +72,23 @@ def test_rows_that_cannot_be_used_are_told_with_their_column():
     assert found.bad == {1: text, 2: text, 3: text, 4: label}
 
 
-def test_a_row_takes_forty_bytes():
-    found = scanned(rows_of(*((f"text {number}", number % 2) for number in range(5000))))
-    arrays = [found.text_keys, found.digests, found.lengths, found.labels.ids, found.labels.values]
-    assert sum(array.nbytes for array in arrays) == 40 * 5000
+def test_a_row_takes_at_most_forty_bytes():
+    for label, expected in ((lambda number: number % 2, 32), (lambda number: number / 7, 40)):
+        found = scanned(rows_of(*((f"text {number}", label(number)) for number in range(12_000))))
+        arrays = [found.text_keys, found.digests, found.lengths, found.labels.ids, found.labels.values]
+        assert sum(array.nbytes for array in arrays if array is not None) == expected * 12_000
+
+
+def test_numbers_without_end_keep_their_values():
+    numbers = np.arange(12_000) / 7
+    assert np.array_equal(scanned(rows_of(*((str(n), n) for n in numbers))).labels.values, numbers)
+
+
+def test_fingerprint_of_some_rows_is_that_of_a_table_of_them():
+    pairs = [(f"text {number}", number % 3) for number in range(500)]
+    rows = np.array([7, 400, 11, 12])
+    alone = scanned(rows_of(*(pairs[row] for row in rows)))
+    assert fingerprint(scanned(rows_of(*pairs)).digests, rows) == fingerprint(alone.digests)
 
 
 def test_length_percentiles_are_lengths_that_occur():
@@ -79,4 +100,4 @@ def test_length_percentiles_are_lengths_that_occur():
 def test_every_row_is_scanned_once(count):
     found = scanned(rows_of(*((str(number), "x") for number in range(count))))
     assert len(found) == len(found.lengths) == len(found.labels) == count
-    assert count_duplicates(found.text_keys) == 0
+    assert duplicates(found) == 0

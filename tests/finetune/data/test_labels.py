@@ -35,8 +35,8 @@ def plan(*columns, class_names=None, **options):
 @pytest.mark.parametrize(
     ("value", "name"),
     [
-        (1, "1"), (1.0, "1"), ("1", "1"), ("1.0", "1"), (np.int64(1), "1"), (3.5, "3.5"), ("3.50", "3.5"), (True, "True"),
-        (" good ", "good"), ("1e5", "1e5"), ("", None), ("  ", None), (None, None), (math.nan, None),
+        (1, "1"), (1.0, "1"), ("1", "1"), ("1.0", "1"), (np.int64(1), "1"), (3.5, "3.5"), ("3.50", "3.5"),
+        (True, "True"), (" good ", "good"), ("1e5", "1e5"), ("", None), ("  ", None), (None, None), (math.nan, None),
         (["b", 1], ["b", "1"]), ([], []), (np.array([0.0, 1.0]), ["0", "1"]),
     ],
 )  # fmt: skip
@@ -46,7 +46,7 @@ def test_same_label_same_name_whatever_the_type(value, name):
 
 @pytest.mark.parametrize("value", [{"a": 1}, [[1]], [None], object()])
 def test_what_is_no_label_is_an_error(value):
-    with pytest.raises(LabelValueError, match="expected a label|a list with a missing label"):
+    with pytest.raises(LabelValueError, match=r"expected a label|a list with a missing label"):
         canonical_label(value)
 
 

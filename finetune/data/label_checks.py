@@ -1,0 +1,76 @@
+"""Whether the labels of a training split can be learnt, and those of the others measured."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from ...pipelines.errors import DataError
+from .pool import Pool
+
+_MANY_CLASSES = 100  # more than these, and more than half as many as rows, are no classes
+_SHOWN = 20  # labels in a message
+
+
+def check_classes(pool: Pool, train: np.ndarray) -> None:
+    """Checks that there is something to learn.
+
+    Args:
+        pool: all rows.
+        train: row numbers of the training split, before anything is carved from it.
+
+    Raises:
+        DataError: the labels are of one class, are none, or are too many to be classes.
+    """
+    labels, column = pool.plan.labels, pool.columns["label"]
+    if labels is None:
+        return
+    seen = [label for label, count in zip(labels, pool.label_counts(train), strict=True) if count]
+    if not seen:
+        raise DataError(
+            f"column '{column}' holds no label in any of the {len(train)} rows of train; training needs some"
+        )
+    if pool.plan.problem_type != "single_label_classification":
+        return
+    if len(seen) < 2:
+        raise DataError(
+            f"column '{column}' holds one class only ('{seen[0]}' in all {len(train)} rows of train); training needs "
+            "at least two. Are the rows sorted by label and cut off, or is the label elsewhere? See --columns label=…"
+        )
+    if len(seen) > _MANY_CLASSES and len(seen) * 2 > len(train):
+        raise DataError(
+            f"column '{column}' holds {len(seen)} different values in {len(train)} rows, such as '{seen[0]}', so they "
+            "are hardly classes. Name the right column with --columns label=…"
+        )
+
+
+def check_seen(pool: Pool, roles: Mapping[str, np.ndarray]) -> list[str]:
+    """Notices about labels that training sees once or never.
+
+    Args:
+        pool: all rows.
+        roles: ``train``, perhaps ``validation`` and ``test`` -> row numbers.
+
+    Raises:
+        DataError: validation or test ask for labels that training never saw.
+    """
+    labels = pool.plan.labels
+    if labels is None:
+        return []
+    counts = {role: pool.label_counts(rows) for role, rows in roles.items()}
+    seen = [label for label, count in zip(labels, counts["train"], strict=True) if count]
+    for role in roles:
+        unseen = [label for label, count in zip(labels, counts[role], strict=True) if count and label not in seen]
+        if unseen:
+            raise DataError(
+                f"{role} has labels that train never saw: {', '.join(unseen[:_SHOWN])} "
+                f"(train has {', '.join(seen[:_SHOWN])}). Add rows with them to train, or take them out of {role}"
+            )
+    notices = []
+    if absent := [label for label in labels if label not in seen]:
+        notices.append(f"train has no row with the label {', '.join(absent[:_SHOWN])}; the model cannot learn it")
+    if pool.plan.problem_type == "single_label_classification":
+        single = [label for label, count in zip(labels, counts["train"], strict=True) if count == 1]
+        notices += [f"the label '{label}' has one row in train; nothing can be learnt from that" for label in single]
+    return notices

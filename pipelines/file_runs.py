@@ -1,0 +1,265 @@
+"""``run()``: a task over texts, standard input or whole files, with the answers in a file if wanted.
+
+    run("sentiment", ["A gorgeous, witty film."]).results
+    run("sentiment", "reviews.csv", columns={"text": "review"}, output="answers.csv")
+
+Memory stays flat however long the input is, unless the answers are wanted as a list. A run with an output file that was
+killed goes on where it stopped when it is called again with the same arguments.
+"""
+
+from __future__ import annotations
+
+import datetime
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice, zip_longest
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .errors import DataError, InputError, UsageError
+from .factory import pipeline
+from .record_writers import WRITABLE, open_writer
+from .run_inputs import InputRow, RunInputs, find_inputs
+from .run_parts import PART_ROWS, RunParts, checkpoint_digest, file_digest, fingerprint
+from .tasks import Task, find_task
+
+if TYPE_CHECKING:
+    from .base import OnError, Pipeline
+
+JSON_FORMATS = ("json", "jsonl")  # whose rows may have different columns
+ANSWER_COLUMNS = ("label", "score", "scores", "windows", "error")
+
+Pair = tuple[InputRow, Mapping[str, Any]]
+"""A row of the input and its answer as columns."""
+
+ProgressFunction = Callable[[int, int | None], None]
+"""Called with the number of rows done and of all rows (None as long as it is not known)."""
+
+
+@dataclass(frozen=True)
+class RunSummary:
+    """What a run did.
+
+    Attributes:
+        results: a row for each input, in order: its columns and ``label`` and ``score``, or ``error``; None where they
+            went to a file.
+        total: number of inputs.
+        failed: how many of them have an ``error``.
+        output: the file with the results; None if they are in ``results``.
+        seconds: wall time, without loading the model.
+        resumed: how many answers an earlier, interrupted run had left.
+    """
+
+    results: list[dict[str, Any]] | None
+    total: int
+    failed: int
+    output: Path | None
+    seconds: float
+    resumed: int = 0
+
+    def __str__(self) -> str:
+        rate = f", {(self.total - self.resumed) / self.seconds:.0f} a second" if self.seconds > 0 else ""
+        failed = f", {self.failed} with an error" if self.failed else ""
+        resumed = f" ({self.resumed} of them from an interrupted run)" if self.resumed else ""
+        output = f" -> {self.output.name}" if self.output else ""
+        return f"{self.total} inputs{resumed} in {self.seconds:.1f} s{rate}{failed}{output}"
+
+
+def run(
+    task: str,
+    inputs: str | Path | Iterable[Any],
+    *,
+    model: Any = None,
+    columns: Mapping[str, str] | None = None,
+    output: str | Path | None = None,
+    text: bool = False,
+    on_error: OnError = "record",
+    progress: ProgressFunction | None = None,
+    **settings: Any,
+) -> RunSummary:
+    """The answers of a task's pipeline for every input, as a list of rows or in a file.
+
+    Args:
+        task: a name or alias from the table of tasks.
+        inputs: a text; ``-`` for the lines of standard input; a file (csv, tsv, jsonl, json, parquet, txt, also .gz), a
+            folder, glob or URL; a list of texts and files; or any iterable of what the task's pipeline takes.
+        model: as in `pipeline`, or a pipeline.
+        columns: the task's column -> the file's, for instance ``{"text": "review"}``.
+        output: a csv, tsv, jsonl, json or parquet file for the results, by its ending. A column of the input that is
+            called like one of the answer's (``label``) stays; the answer's is then called ``predicted_label``.
+        text: takes ``inputs`` for texts even where a file has that name.
+        on_error: ``record`` gives a bad row an ``error`` and goes on; ``raise`` ends the run with an InputError that
+            names file and row.
+        progress: called about ten times a second with the numbers of rows done and of all.
+        settings: what `pipeline` takes.
+
+    Raises:
+        DataError: a file is not there or cannot be read, or lacks a column.
+        InputError: a row is bad and ``on_error`` is ``raise``.
+        UsageError: an argument is wrong.
+        WeightsError: the checkpoint cannot be loaded.
+    """
+    row = find_task(task)
+    target = None if output is None else _checked_output(Path(output))
+    found = find_inputs(inputs, row, columns, as_text=text)
+    classify = _as_pipeline(row, model, settings)
+    watch = _Watch(progress, found)
+    if target is None or not found.files:
+        pairs = _answers(classify, found.rows(), on_error, watch)
+        results = None
+        if target is None:
+            results = [_result(given, answer) for given, answer in pairs]
+        else:
+            _write(target, pairs)
+        return RunSummary(results, watch.done, watch.failed, target, watch.seconds())
+    options = {"columns": columns, "on_error": on_error, "settings": settings, "options": classify.options}
+    digests = [*(file_digest(file.path) for file in found.files), checkpoint_digest(classify.checkpoint)]
+    parts = RunParts(target, fingerprint(digests, options))
+    resumed = parts.prepare()
+    for answer in parts.answers():
+        watch.count(answer)
+    rows = islice(found.rows(), resumed, None)
+    answers = (answer for _, answer in _answers(classify, rows, on_error, watch, start=resumed))
+    while part := list(islice(answers, PART_ROWS)):
+        parts.add(part)
+    columns_out = None if _format(target) in JSON_FORMATS else _all_columns(_joined(found, parts))
+    _write(target, _joined(found, parts), columns_out)
+    parts.remove()
+    return RunSummary(None, watch.done, watch.failed, target, watch.seconds(), resumed)
+
+
+def _joined(inputs: RunInputs, parts: RunParts) -> Iterator[Pair]:
+    """Each row with its answer, both read from disk.
+
+    Raises:
+        DataError: there are more or fewer rows than answers.
+    """
+    for row, answer in zip_longest(inputs.rows(), parts.answers()):
+        if row is None or answer is None:
+            raise DataError(f"{inputs.files[0].name} was changed while it was read; run it again.")
+        yield row, answer
+
+
+class _Watch:
+    """Counts rows and reports progress."""
+
+    def __init__(self, progress: ProgressFunction | None, inputs: RunInputs) -> None:
+        self.done = self.failed = 0
+        self._progress = progress
+        # Counting needs a pass over the files, which takes a small part of the time that the model needs.
+        self._total = sum(1 for _ in inputs.rows()) if progress and inputs.files else None
+        self._started = time.monotonic()
+        self._reported = 0.0
+
+    def count(self, answer: Mapping[str, Any]) -> None:
+        self.done += 1
+        self.failed += "error" in answer
+        now = time.monotonic()
+        if self._progress and (now - self._reported > 0.1 or self.done == self._total):
+            self._progress(self.done, self._total)
+            self._reported = now
+
+    def seconds(self) -> float:
+        if self._progress:
+            self._progress(self.done, self.done)
+        return time.monotonic() - self._started
+
+
+def _answers(
+    classify: Pipeline, rows: Iterable[InputRow], on_error: OnError, watch: _Watch, *, start: int = 0
+) -> Iterator[Pair]:
+    """Each row with its answer as columns.
+
+    Raises:
+        InputError: a row is bad and ``on_error`` is ``raise``; index and place are those in the whole input.
+    """
+    waiting: deque[InputRow] = deque()
+
+    def items() -> Iterator[Any]:
+        for row in rows:
+            waiting.append(row)
+            yield row.item
+
+    try:
+        for answer in classify(items(), on_error=on_error):
+            columns = _columns(answer)
+            watch.count(columns)
+            yield waiting.popleft(), columns
+    except InputError as error:
+        # All rows before the bad one have been answered and taken off.
+        place = waiting[0].place if waiting else error.source
+        raise error.at(start + (error.index or 0), place) from error
+
+
+def _columns(answer: Any) -> dict[str, Any]:
+    """The answer of a pipeline as columns of a row: of a list of labels the best one, and the list as ``scores``."""
+    if isinstance(answer, list):
+        return {**answer[0], "scores": answer}
+    return dict(answer)
+
+
+def _result(row: InputRow, answer: Mapping[str, Any]) -> dict[str, Any]:
+    """The columns of the row, then those of the answer."""
+    return row.values | {_renamed(name, row.values): value for name, value in answer.items()}
+
+
+def _renamed(name: str, values: Mapping[str, Any]) -> str:
+    return f"predicted_{name}" if name in values else name
+
+
+def _write(target: Path, pairs: Iterable[Pair], columns: Sequence[str] | None = None) -> None:
+    """Writes the results to ``target``, which appears when it is whole; ``columns`` None takes those of the first."""
+    format = _format(target)
+    iterator = iter(pairs)
+    try:
+        with open_writer(target, format) as writer:
+            while chunk := list(islice(iterator, PART_ROWS)):
+                results = [_result(row, answer) for row, answer in chunk]
+                if format not in JSON_FORMATS:
+                    columns = columns or _all_columns(chunk)
+                    results = [dict.fromkeys(columns) | result for result in results]
+                if format != "parquet":
+                    results = [{name: _plain(value) for name, value in result.items()} for result in results]
+                writer.write(results)
+    except OSError as error:
+        raise DataError(f"'{target.name}' cannot be written ({error.strerror}); choose another --output.") from error
+
+
+def _all_columns(pairs: Iterable[Pair]) -> list[str]:
+    """The input's columns, then the answers'; ``error`` is always among them, so that a table has the same columns
+    whether a row failed or not."""
+    of_input: dict[str, None] = {}
+    of_answers = {"label", "score", "error"}
+    for row, answer in pairs:
+        of_input.update(dict.fromkeys(row.values))
+        of_answers.update(answer)
+    return [*of_input, *(_renamed(name, of_input) for name in ANSWER_COLUMNS if name in of_answers)]
+
+
+def _plain(value: Any) -> Any:
+    """A value from a parquet file as text where JSON has no such type."""
+    if isinstance(value, datetime.date | datetime.time):
+        return value.isoformat()
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else value
+
+
+def _checked_output(output: Path) -> Path:
+    if _format(output) not in WRITABLE:
+        raise UsageError(f"--output {output.name} has no ending that can be written; expected {', '.join(WRITABLE)}.")
+    if not output.parent.is_dir():
+        raise DataError(f"the folder '{output.parent.name}' for --output {output.name} does not exist; make it first.")
+    return output
+
+
+def _format(output: Path) -> str:
+    return output.suffix.lower().removeprefix(".").replace("ndjson", "jsonl")
+
+
+def _as_pipeline(task: Task, model: Any, settings: dict[str, Any]) -> Pipeline:
+    if hasattr(model, "checkpoint") and hasattr(model, "postprocess"):
+        if settings:
+            raise UsageError(f"a pipeline was given as model; set {', '.join(settings)} when making it.")
+        return model
+    return pipeline(task.name, model, **settings)

@@ -1,0 +1,173 @@
+"""What ``run`` is given, as rows: texts, the rows of files, or the lines of standard input."""
+
+from __future__ import annotations
+
+import difflib
+import itertools
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from .errors import DataError, InputError, unknown_name
+from .record_files import DataFile, file_format, find_files, is_url
+from .record_formats import BadRow, Record, read_file
+from .records import read_data_file
+from .tasks import Column, Task
+
+
+@dataclass(frozen=True, slots=True)
+class InputRow:
+    """One row of the input.
+
+    Attributes:
+        values: its columns, as they go into the result.
+        item: what the pipeline is given; an InputError for a row that cannot be read.
+        place: where it stands, for instance ``reviews.csv, row 7``; None for texts.
+    """
+
+    values: dict[str, Any]
+    item: Any
+    place: str | None = None
+
+
+@dataclass(frozen=True)
+class RunInputs:
+    """The rows of a run.
+
+    Attributes:
+        rows: gives them from the beginning, as often as it is called, where ``files`` has any.
+        files: where they come from; empty for texts and standard input, which cannot be read twice.
+    """
+
+    rows: Callable[[], Iterator[InputRow]]
+    files: Sequence[DataFile] = ()
+
+
+def find_inputs(inputs: Any, task: Task, columns: Mapping[str, str] | None, *, as_text: bool) -> RunInputs:
+    """The rows that ``inputs`` stands for.
+
+    Args:
+        inputs: a text; ``-`` for standard input; a file, folder, glob or URL; a list of texts and files; or any
+            iterable of what the task's pipeline takes.
+        task: names the columns wanted.
+        columns: the task's column -> the file's; columns not named are found by the names that the task knows.
+        as_text: takes texts for texts even where a file has that name.
+
+    Raises:
+        DataError: there is no such file, or it is none that can be read.
+    """
+    if isinstance(inputs, str | Path):
+        inputs = [inputs]
+    elif not isinstance(inputs, list | tuple):
+        return RunInputs(lambda: map(_item_row, inputs))
+    if len(inputs) == 1 and inputs[0] == "-" and not as_text:
+        return RunInputs(lambda: _rows_of(read_file(sys.stdin.buffer, "standard input", "txt"), task, columns))
+    if not as_text and any(is_file(item) for item in inputs):
+        return _mixed(inputs, task, columns)
+    return RunInputs(lambda: map(_item_row, inputs))
+
+
+def is_file(item: Any) -> bool:
+    """Whether an argument means a file: a path that exists or is given as a Path, a URL or glob of data files."""
+    if isinstance(item, Path):
+        return True
+    if not isinstance(item, str) or len(item) > 4096 or "\n" in item or "\0" in item:
+        return False
+    if file_format(item) is not None and not any(character.isspace() for character in item):
+        return True  # also where it does not exist: the error says so, and names the files that do
+    return bool(item.strip()) and not is_url(item) and Path(item).exists()
+
+
+def _mixed(inputs: Sequence[Any], task: Task, columns: Mapping[str, str] | None) -> RunInputs:
+    """Files and texts, in the order given."""
+    files = {index: find_files(item) for index, item in enumerate(inputs) if is_file(item)}
+
+    def rows() -> Iterator[InputRow]:
+        for index, item in enumerate(inputs):
+            if index not in files:
+                yield _item_row(item)
+            for file in files.get(index, ()):
+                yield from _rows_of(read_data_file(file), task, columns)
+
+    # With texts among the files the run is short, typed by hand, and not worth resuming.
+    listed = [file for of_item in files.values() for file in of_item]
+    return RunInputs(rows, listed if len(files) == len(inputs) else ())
+
+
+def _item_row(item: Any) -> InputRow:
+    values = dict(item) if isinstance(item, Mapping) else {"text": item}
+    return InputRow(values, item)
+
+
+def _rows_of(records: Iterable[Record | BadRow], task: Task, columns: Mapping[str, str] | None) -> Iterator[InputRow]:
+    """The rows of one file. Its columns are found in its first good row."""
+    found: dict[str, str] | None = None
+    for record in records:
+        if isinstance(record, BadRow):
+            yield InputRow({}, InputError(record.reason, source=record.place), record.place)
+            continue
+        if found is None:
+            found = find_text_columns(list(record.values), task, columns, source=record.source)
+        yield InputRow(record.values, _item(record, found), record.place)
+
+
+def _item(record: Record, columns: Mapping[str, str]) -> Any:
+    """What the pipeline is given for a row: a text, or a dict of the task's columns where there are several."""
+    item = {}
+    for ours, theirs in columns.items():
+        value = record.values.get(theirs)
+        if value is None or value == "":
+            return InputError(f"column '{theirs}' is empty, expected a text.", source=record.place)
+        item[ours] = value
+    return item["text"] if len(item) == 1 else item
+
+
+def find_text_columns(
+    names: Sequence[str], task: Task, given: Mapping[str, str] | None, *, source: str
+) -> dict[str, str]:
+    """The task's text column -> the file's, for each that the file has.
+
+    A column is found by the task's own word for it, then by the task's synonyms, without regard to case; of a file with
+    one column that one is the text. An optional column is looked for only where none was given.
+
+    Raises:
+        UnknownNameError: ``given`` names a column that the task does not have.
+        DataError: a column is not there; the message lists those that are.
+    """
+    given = dict(given or {})
+    for name in given:
+        if name not in {column.name for column in task.columns}:
+            raise unknown_name(f"column of {task.name}", name, [column.name for column in task.columns])
+    found: dict[str, str] = {}
+    for column in task.columns:
+        if column.kind != "text":
+            continue
+        if column.name in given:
+            if given[column.name] not in names:
+                raise _missing(given[column.name], column, names, source)
+            found[column.name] = given[column.name]
+            continue
+        if not column.required and given:
+            continue
+        theirs = _by_name(names, [column.name, *column.synonyms])
+        if theirs is None and column.required:
+            if len(names) > 1:
+                raise _missing(column.name, column, names, source)
+            theirs = names[0]
+        if theirs is not None:
+            found[column.name] = theirs
+    return found
+
+
+def _by_name(names: Sequence[str], wanted: Sequence[str]) -> str | None:
+    by_case = {name.casefold(): name for name in reversed(names)}
+    return next((by_case[name] for name in wanted if name in by_case), None)
+
+
+def _missing(name: str, column: Column, names: Sequence[str], source: str) -> DataError:
+    shown = ", ".join(itertools.islice(names, 20)) + (f", … ({len(names)} columns)" if len(names) > 20 else "")
+    near = difflib.get_close_matches(name, names, n=1)
+    suggestion = near[0] if near else names[0]
+    return DataError(f"{source}: no column '{name}'; found: {shown}. Use --columns {column.name}={suggestion}")

@@ -1,0 +1,224 @@
+"""Loading through transformers' Auto classes: quietly, completely or not at all, and with errors of ours.
+
+transformers draws at random whatever a checkpoint lacks, and says so in a log. Here that is an error, apart from the
+classifier of a model that is about to be fine-tuned.
+"""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from .checkpoint_sources import Place, explain_hub_error
+from .errors import QuintetError, UsageError, WeightsError
+from .models.building import NETWORK_PREFIX, register_families, regression_labels
+from .models.families import own_family
+from .weights import check_weight_files, describe_misfit, refused_pickle
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+
+def load_model(
+    place: Place,
+    raw: Mapping[str, Any],
+    *,
+    dtype: torch.dtype | None,
+    trust_remote_code: bool,
+    new_head: bool = False,
+    labels: Sequence[str] | None = None,
+    problem_type: str | None = None,
+) -> PreTrainedModel:
+    """The sequence classifier at ``place``, on the CPU, in evaluation mode.
+
+    Args:
+        place: a folder, or a Hub repository whose files transformers fetches.
+        raw: content of its ``config.json``.
+        dtype: number format of the weights; None for the checkpoint's own.
+        trust_remote_code: whether code in the checkpoint may run.
+        new_head: whether a classifier that is missing, or is for other labels, is drawn at random.
+        labels: with ``new_head``, names of the classes in the order of their ids; None keeps the checkpoint's.
+        problem_type: with ``new_head``, as transformers names it.
+
+    Raises:
+        UsageError: the checkpoint brings code that was not allowed to run.
+        WeightsError: it cannot be fetched or read, does not fit its configuration, or has no trained classifier.
+    """
+    from transformers import AutoConfig, AutoModelForSequenceClassification
+
+    is_own = own_family(raw) is not None
+    if is_own:
+        register_families()
+    if place.repository is None or is_own:
+        check_weight_files(place.folder, name=place.name)
+    source, options = _source(place, is_own=is_own, trust_remote_code=trust_remote_code)
+    with _loading_errors(place), quiet_transformers():
+        config = AutoConfig.from_pretrained(source, **options)
+        kept_labels = label_names(config)
+        if new_head:
+            _set_labels(config, labels, problem_type)
+        model, report = AutoModelForSequenceClassification.from_pretrained(
+            source,
+            config=config,
+            dtype=dtype or "auto",
+            output_loading_info=True,
+            # Keys of another shape are reported with the missing ones, not one at a time.
+            ignore_mismatched_sizes=True,
+            **options,
+        )
+    _check_report(model, report, place.name, new_head=new_head)
+    if new_head and label_names(config) != kept_labels:
+        _draw_head_anew(model)
+    return model.eval()
+
+
+def load_tokenizer(place: Place, raw: Mapping[str, Any], *, trust_remote_code: bool) -> PreTrainedTokenizerBase:
+    """The transformers tokenizer at ``place``.
+
+    Raises:
+        UsageError: it brings code that was not allowed to run.
+        WeightsError: there is none, or it cannot be fetched or read.
+    """
+    from transformers import AutoTokenizer
+
+    source, options = _source(place, is_own=own_family(raw) is not None, trust_remote_code=trust_remote_code)
+    with _loading_errors(place, part="tokenizer"), quiet_transformers():
+        return AutoTokenizer.from_pretrained(source, **options)
+
+
+def label_names(config: Any) -> tuple[str, ...]:
+    """The names of the classes of a transformers configuration, in the order of their ids."""
+    return tuple(str(config.id2label[index]) for index in sorted(config.id2label))
+
+
+@contextmanager
+def quiet_transformers() -> Iterator[None]:
+    """Keeps transformers from printing progress bars and loading reports; what matters in them is in our errors."""
+    from transformers.utils import logging
+
+    verbosity, had_progress_bar = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(verbosity)
+        if had_progress_bar:
+            logging.enable_progress_bar()
+
+
+def _source(place: Place, *, is_own: bool, trust_remote_code: bool) -> tuple[str | Path, dict[str, Any]]:
+    """What transformers is told to load, and how. Our own families are in ``place.folder``, and run our code."""
+    if is_own or place.repository is None:
+        return place.folder, {"trust_remote_code": trust_remote_code and not is_own}
+    return place.repository, {"trust_remote_code": trust_remote_code, "revision": place.revision}
+
+
+@contextmanager
+def _loading_errors(place: Place, *, part: str = "model") -> Iterator[None]:
+    """Turns what transformers raises while it loads the model or the tokenizer into errors of ours."""
+    from huggingface_hub import errors
+    from safetensors import SafetensorError
+
+    name = place.name
+    try:
+        yield
+    except QuintetError:
+        raise
+    except pickle.UnpicklingError as error:
+        raise refused_pickle("the weight file", name=name) from error
+    except (errors.HfHubHTTPError, errors.LocalEntryNotFoundError, errors.OfflineModeIsEnabled) as error:
+        raise explain_hub_error(error, place.repository or name, place.revision) from error
+    except (
+        OSError,
+        ValueError,
+        KeyError,
+        RuntimeError,
+        ImportError,
+        AttributeError,
+        TypeError,
+        SafetensorError,
+    ) as error:
+        raise _explain_loading(error, place, part) from error
+
+
+def _explain_loading(error: Exception, place: Place, part: str) -> QuintetError:
+    text, name = str(error), place.name
+    if "trust_remote_code" in text:
+        return UsageError(
+            f"checkpoint '{name}' brings its own code, which runs only if you ask for it; read that code, then pass "
+            "trust_remote_code=True (--trust-remote-code)."
+        )
+    if "weights_only" in text or "Weights only load failed" in text:
+        return refused_pickle("the weight file", name=name)
+    if "for this kind of AutoModel" in text:
+        return WeightsError(
+            f"checkpoint '{name}' is of an architecture for which transformers has no text classifier; "
+            "expected one that AutoModelForSequenceClassification loads."
+        )
+    if "does not recognize this architecture" in text or "Unrecognized model" in text:
+        return WeightsError(
+            f"config.json of checkpoint '{name}' names no model_type that the installed transformers knows; upgrade "
+            "transformers, or fetch the checkpoint again."
+        )
+    if place.repository is not None and isinstance(error, OSError):
+        return explain_hub_error(error, place.repository, place.revision)
+    if part == "tokenizer":
+        return WeightsError(
+            f"checkpoint '{name}' has no tokenizer that transformers can read; name another one with tokenizer=."
+        )
+    first_line = text.strip().splitlines()[0] if text.strip() else type(error).__name__
+    return WeightsError(f"checkpoint '{name}' cannot be loaded: {first_line}")
+
+
+def _check_report(model: PreTrainedModel, report: Mapping[str, Any], name: str, *, new_head: bool) -> None:
+    """Refuses a model of which weights would be random, apart from a new head where one is wanted."""
+    missing = sorted(report["missing_keys"])
+    misshaped = [(key, tuple(given), tuple(expected)) for key, given, expected in report["mismatched_keys"]]
+    if new_head:
+        missing = [key for key in missing if not _is_head(model, key) and ".pooler." not in f".{key}"]
+        misshaped = [entry for entry in misshaped if not _is_head(model, entry[0])]
+    misfit = describe_misfit(missing=missing, unexpected=[], misshaped=misshaped)
+    if not misfit:
+        return
+    if all(_is_head(model, key) or ".pooler." in f".{key}" for key in [*missing, *(entry[0] for entry in misshaped)]):
+        raise WeightsError(
+            f"checkpoint '{name}' has no trained classifier ({misfit}); fine-tune it first: "
+            f"quintet finetune sentiment --model {name} --dataset reviews.csv --output out/mine"
+        )
+    raise WeightsError(f"the weights of checkpoint '{name}' do not fit its config.json: {misfit}.")
+
+
+def _is_head(model: PreTrainedModel, key: str) -> bool:
+    """Whether a weight belongs to the classifier, not to the encoder below it."""
+    if key.startswith(NETWORK_PREFIX):
+        return key.startswith(f"{NETWORK_PREFIX}classifier.")
+    prefix = model.base_model_prefix
+    return bool(prefix) and not key.startswith(f"{prefix}.")
+
+
+def _draw_head_anew(model: PreTrainedModel) -> None:
+    """Forgets a classifier that was trained for other labels."""
+    for name, module in model.named_modules():
+        parameters = list(module.parameters(recurse=False))
+        if parameters and _is_head(model, f"{name}."):
+            for parameter in parameters:
+                parameter._is_hf_initialized = False  # type: ignore[attr-defined]
+            with torch.no_grad():
+                model._init_weights(module)
+
+
+def _set_labels(config: Any, labels: Sequence[str] | None, problem_type: str | None) -> None:
+    if problem_type is not None:
+        config.problem_type = problem_type
+    if labels is None and problem_type == "regression":
+        labels = regression_labels(1)
+    if labels is not None:
+        config.id2label = dict(enumerate(labels))
+        config.label2id = {label: index for index, label in enumerate(labels)}

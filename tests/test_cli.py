@@ -1,0 +1,204 @@
+"""The command line: exit codes, one sentence for an error, one JSON document for a program."""
+
+import json
+import subprocess
+import sys
+import time
+
+import pytest
+from quintet.cli import main
+
+REVIEWS = "review,stars\n" + "".join(
+    f"The {thing} was {word} on visit {visit}.,{stars}\n"
+    for visit in range(10)
+    for thing in ("soup", "film")
+    for word, stars in (("great", "positive"), ("awful", "negative"))
+)
+
+
+def quintet(capsys, *arguments: str) -> tuple[int, str, str]:
+    """Exit code, stdout and stderr of a command, run in this process."""
+    with pytest.raises(SystemExit) as end:
+        main(arguments)
+    captured = capsys.readouterr()
+    return int(end.value.code or 0), captured.out, captured.err
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A folder with reviews.csv and a checkpoint `out` trained from it by the command."""
+    folder = tmp_path_factory.mktemp("trained")
+    (folder / "reviews.csv").write_text(REVIEWS, encoding="utf-8")
+    command = [
+        *(
+            "finetune",
+            "sentiment",
+            "--model",
+            "gru",
+            "--dataset",
+            "reviews.csv",
+            "--columns",
+            "text=review,label=stars",
+        ),
+        *(
+            "--output",
+            "out",
+            "--epochs",
+            "4",
+            "--batch-size",
+            "8",
+            "--learning-rate",
+            "0.01",
+            "--no-calibrate",
+            "--json",
+        ),
+        *("--model-args", "embedding_size=16,hidden_size=16", "--validation-fraction", "0.2"),
+    ]
+    done = subprocess.run(
+        [sys.executable, "-m", "quintet", *command], cwd=folder, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return folder, json.loads(done.stdout)
+
+
+def test_tasks_as_json_are_rows_with_the_documented_keys(capsys):
+    code, out, err = quintet(capsys, "tasks", "--json")
+    rows = json.loads(out)
+    assert code == 0
+    assert err == ""
+    assert set(rows[0]) == {"name", "aliases", "summary", "families", "default"}
+    assert "sentiment" in rows[0]["aliases"]
+    assert "lstm" in rows[0]["families"]
+
+
+def test_models_as_a_table_name_every_family(capsys):
+    code, out, _ = quintet(capsys, "models")
+    assert code == 0
+    for family in ("rnn", "lstm", "gru", "textcnn", "transformer", "bert-tiny", "bert-mini", "bert-small"):
+        assert family in out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["run", "sentimnt", "fine"], r"error: unknown task 'sentimnt'; did you mean sentiment"),
+        (["run", "sentiment", "fine", "--columns", "text"], r"error: --columns 'text' must be name=value pairs"),
+        (
+            ["finetune", "sentiment", "--model", "lstm"],
+            r"error: finetune needs --dataset, --output; give the flag, or --config",
+        ),
+        (["finetune", "sentiment", "--epoch", "3"], r"No such option: --epoch"),
+        (["fintune"], r"No such command 'fintune'"),
+    ],
+)
+def test_wrong_usage_is_one_sentence_and_exit_code_2(capsys, arguments, sentence):
+    code, out, err = quintet(capsys, *arguments)
+    assert code == 2
+    assert out == ""
+    assert sentence in err
+    assert "Traceback" not in err
+
+
+def test_debug_shows_the_traceback(capsys):
+    code, _, err = quintet(capsys, "run", "sentimnt", "fine", "--debug")
+    assert code == 2
+    assert "Traceback" in err
+
+
+def test_help_comes_at_once():
+    start = time.perf_counter()
+    done = subprocess.run([sys.executable, "-m", "quintet", "--help"], capture_output=True, text=True, check=True)
+    assert "finetune" in done.stdout
+    # not a measurement (benchmarks/cold_start.py is): importing torch alone takes more than a second
+    assert time.perf_counter() - start < 10
+
+
+def test_finetune_prints_the_facts_and_writes_the_checkpoint(trained):
+    folder, facts = trained
+    assert facts["family"] == "gru"
+    assert facts["evaluations"][0]["split"] == "validation"
+    for name in (
+        "config.json",
+        "model.safetensors",
+        "tokenizer.json",
+        "run.json",
+        "log.jsonl",
+        "settings.toml",
+        "curves.png",
+    ):
+        assert (folder / "out" / name).is_file(), name
+
+
+def test_module_and_console_script_are_the_same_command(trained):
+    folder, _ = trained
+    command = [sys.executable, "-m", "quintet.finetune", "sentiment", "--model", "gru", "--dataset", "reviews.csv"]
+    done = subprocess.run([*command, "--output", "out"], cwd=folder, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "--resume" in done.stderr
+    assert "--overwrite" in done.stderr
+
+
+def test_run_with_a_trained_checkpoint_prints_the_results_in_order(trained, capsys, monkeypatch):
+    monkeypatch.chdir(trained[0])
+    code, out, _ = quintet(
+        capsys, "run", "sentiment", "The soup was great.", "The film was awful.", "--model", "out", "--json"
+    )
+    assert code == 0
+    results = json.loads(out)
+    assert [result["label"] for result in results] == ["positive", "negative"]
+
+
+def test_a_row_that_fails_is_recorded_and_the_exit_code_is_1(trained, capsys, monkeypatch, tmp_path):
+    monkeypatch.chdir(trained[0])
+    rows = [{"text": "The soup was great."}, {"text": None}, {"text": "The film was awful."}]
+    (tmp_path / "rows.jsonl").write_text("\n".join(json.dumps(row) for row in rows), encoding="utf-8")
+    code, out, _ = quintet(capsys, "run", "sentiment", str(tmp_path / "rows.jsonl"), "--model", "out", "--json")
+    results = json.loads(out)
+    assert code == 1
+    assert len(results) == 3
+    assert "error" in results[1]
+    assert results[2]["label"] == "negative"
+
+
+def test_evaluate_prints_metrics_with_intervals(trained, capsys, monkeypatch):
+    monkeypatch.chdir(trained[0])
+    arguments = ["--dataset", "reviews.csv", "--columns", "text=review,label=stars", "--allow-training-rows", "--json"]
+    code, out, _ = quintet(capsys, "evaluate", "out", *arguments, "--split", "train[:20]")
+    facts = json.loads(out)
+    assert code == 0
+    assert facts["count"] == 20
+    accuracy = next(metric for metric in facts["metrics"] if metric["name"] == "accuracy")
+    assert 0 <= accuracy["low"] <= accuracy["value"] <= accuracy["high"] <= 1
+
+
+def test_data_shows_what_training_would_see(trained, capsys, monkeypatch):
+    monkeypatch.chdir(trained[0])
+    code, out, _ = quintet(
+        capsys, "data", "reviews.csv", "--task", "sentiment", "--columns", "text=review,label=stars", "--json"
+    )
+    report = json.loads(out)
+    assert code == 0
+    assert report["columns"] == {"text": "review", "label": "stars"}
+    assert sum(split["rows"] for split in report["splits"]) == 40
+
+
+def test_near_miss_of_a_column_says_the_flag_to_use(trained, capsys, monkeypatch):
+    monkeypatch.chdir(trained[0])
+    code, _, err = quintet(capsys, "data", "reviews.csv", "--columns", "text=review,label=star")
+    assert code in (1, 2)
+    assert "no column 'star'" in err
+    assert "found: review, stars" in err
+
+
+def test_settings_file_with_a_flag_on_top(trained, capsys, monkeypatch):
+    monkeypatch.chdir(trained[0])
+    text = 'model = "gru"\ndataset = "reviews.csv"\noutput = "other"\nepochs = 3\n'
+    text += '[columns]\ntext = "review"\nlabel = "stars"\n'
+    (trained[0] / "settings.toml").write_text(text, encoding="utf-8")
+    code, out, err = quintet(
+        capsys, "finetune", "sentiment", "--config", "settings.toml", "--epochs", "2", "--dry-run", "--json"
+    )
+    assert code == 0, err
+    plan = json.loads(out)
+    assert plan["settings"]["epochs"] == 2
+    assert not (trained[0] / "other").exists()
