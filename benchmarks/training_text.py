@@ -134,7 +134,9 @@ def main() -> None:
     print("|---|---|---|---|---|")
     for case in CASES:
         rates = [result["rate"] for result in results[case]]
-        against = [spread(rates, [result["rate"] for result in results["trainer", kind]]) for kind in ("float32", case[1])]
+        against = [
+            spread(rates, [result["rate"] for result in results["trainer", kind]]) for kind in ("float32", case[1])
+        ]
         loss = statistics.median(result["loss"] for result in results[case])
         print(f"| {case[0]} {case[1]} | {statistics.median(rates):.1f} | {' | '.join(against)} | {loss:.3f} |")
 

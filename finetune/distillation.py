@@ -1,7 +1,9 @@
 """Learning from a teacher: its logits on the training texts, and on altered copies of them, become targets.
 
 Tang et al. 2019, "Distilling Task-Specific Knowledge from BERT into Simple Neural Networks": squared error of logits,
-and copies of the training texts by masking words and sampling n-grams (section 3.3), which the teacher labels.
+and copies of the training texts by masking words and sampling n-grams (section 3.3), which the teacher labels. Beside
+these two ways of altering a text there are two that need another text: replacing words by its words, and splicing the
+beginning of one text to the end of the other. The teacher says what the result means, so it need not make sense.
 Hinton et al. 2015, "Distilling the Knowledge in a Neural Network": KL divergence of softened probabilities.
 """
 
@@ -20,8 +22,11 @@ from .recipe import TrainingRows
 from .settings import FinetuneSettings
 
 MASK_PROBABILITY = 0.1  # Tang et al. 2019, section 4.2: p_mask
-NGRAM_PROBABILITY = 0.25  # p_ng
-NGRAM_LENGTHS = (1, 5)  # n is drawn uniformly from these, both included
+REPLACE_PROBABILITY = 0.15  # as often as BERT hides words; on SST-2 0.1 and 0.2 did as well
+NGRAM_LENGTHS = (1, 5)  # Tang et al. 2019: n is drawn uniformly from these, both included
+
+LONGEST_MEAN_WORD = 20
+"""Letters a word on average at most; longer ones are no words but text without spaces."""
 
 BLOCK_ROWS = 1024
 """Rows that the teacher labels between two writes to the disk."""
@@ -44,25 +49,47 @@ def distillation_loss(logits: torch.Tensor, teacher: torch.Tensor, settings: Fin
     )
 
 
-def altered_text(text: str, mask: str, seed: Sequence[int]) -> str:
-    """``text`` with some words replaced by ``mask``, and perhaps only some of its words in a row.
+def altered_text(text: str, other: str, ways: Sequence[str], mask: str, seed: Sequence[int]) -> str:
+    """``text`` altered in one of ``ways``; the same arguments give the same text.
 
-    Texts without spaces, as in Chinese, are altered by characters. The same seed gives the same text.
+    Texts without spaces, as in Chinese, are altered by characters.
+
+    Args:
+        text: the text.
+        other: another text of the data set, for ``replace`` and ``splice``.
+        ways: to choose from: ``mask``, ``ngram``, ``replace``, ``splice``.
+        mask: what a masked word becomes; empty drops it.
+        seed: of the choices.
     """
     generator = np.random.default_rng(list(seed))
-    words = text.split()
-    separator = " "
-    if len(words) < 2 or len(text) > 15 * len(words):  # no language writes words of 15 letters on average
-        words, separator = list(text), ""
-    if len(words) < 2:
+    is_spaced = text.count(" ") * LONGEST_MEAN_WORD >= len(text) - LONGEST_MEAN_WORD
+    words, others = (text.split(), other.split()) if is_spaced else (list(text), list(other))
+    if len(words) < 2 or not others:
         return text
-    masked = generator.random(len(words)) < MASK_PROBABILITY
-    words = [mask if is_masked else word for word, is_masked in zip(words, masked, strict=True)]
-    if generator.random() < NGRAM_PROBABILITY:
+    way = ways[int(generator.integers(len(ways)))]
+    if way == "mask":
+        words = [
+            mask if hit else word for word, hit in zip(words, _hits(generator, words, MASK_PROBABILITY), strict=True)
+        ]
+    elif way == "replace":
+        drawn = generator.integers(len(others), size=len(words))
+        hits = _hits(generator, words, REPLACE_PROBABILITY)
+        words = [others[index] if hit else word for word, index, hit in zip(words, drawn, hits, strict=True)]
+    elif way == "splice":
+        end, start = generator.integers(1, len(words) + 1), generator.integers(0, len(others))
+        words = words[:end] + others[start:]
+    else:
         length = min(len(words), int(generator.integers(NGRAM_LENGTHS[0], NGRAM_LENGTHS[1] + 1)))
         start = int(generator.integers(0, len(words) - length + 1))
         words = words[start : start + length]
-    return separator.join(words)
+    return (" " if is_spaced else "").join(word for word in words if word)
+
+
+def _hits(generator: np.random.Generator, words: Sequence[str], probability: float) -> np.ndarray:
+    """Which words are altered: each with that probability, and at least one."""
+    hits = generator.random(len(words)) < probability
+    hits[int(generator.integers(len(words)))] |= not hits.any()
+    return hits
 
 
 class AlteredRows:
@@ -71,12 +98,13 @@ class AlteredRows:
     Args:
         rows: with a column text; a second text of a pair is left as it is.
         copies: of each row.
-        mask: what replaces a word, the tokenizer's unknown token.
+        ways: of altering, as in `altered_text`.
+        mask: what a masked word becomes.
         seed: of the run.
     """
 
-    def __init__(self, rows: TrainingRows, copies: int, mask: str, seed: int) -> None:
-        self.rows, self.copies, self.mask, self.seed = rows, copies, mask, seed
+    def __init__(self, rows: TrainingRows, copies: int, ways: Sequence[str], mask: str, seed: int) -> None:
+        self.rows, self.copies, self.ways, self.mask, self.seed = rows, copies, ways, mask, seed
 
     def __len__(self) -> int:
         return len(self.rows) * (1 + self.copies)
@@ -84,11 +112,19 @@ class AlteredRows:
     def fetch(self, indices: np.ndarray) -> Mapping[str, Sequence[Any]]:
         """The columns of the rows; row ``len(rows) + i`` is a copy of row ``i % len(rows)``."""
         columns = dict(self.rows.fetch(indices % len(self.rows)))
+        is_copy = indices >= len(self.rows)
+        others = iter(self._others(indices[is_copy]))
         columns["text"] = [
-            text if index < len(self.rows) else altered_text(text, self.mask, (self.seed, int(index)))
-            for index, text in zip(indices, columns["text"], strict=True)
+            altered_text(text, next(others), self.ways, self.mask, (self.seed, int(index))) if copied else text
+            for index, text, copied in zip(indices, columns["text"], is_copy, strict=True)
         ]
         return columns
+
+    def _others(self, indices: np.ndarray) -> Sequence[str]:
+        """Another text for each copy, by a hash of its number."""
+        hashed = (indices.astype(np.uint64) + np.uint64(self.seed % 2**32)) * np.uint64(0x9E3779B97F4A7C15)  # Fibonacci
+        partners = (hashed >> np.uint64(20)) % np.uint64(len(self.rows))
+        return self.rows.fetch(partners.astype(np.int64))["text"] if len(indices) else []
 
 
 class LabelledRows:

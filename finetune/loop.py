@@ -192,7 +192,9 @@ class Loop:
         if self.average:
             self.average.swap()
         with self._precision():
-            metrics = dict(self.recipe.evaluate(self.model, self.accelerator.process_index, self.accelerator.num_processes))
+            metrics = dict(
+                self.recipe.evaluate(self.model, self.accelerator.process_index, self.accelerator.num_processes)
+            )
         value, position = metrics[self.recipe.metric], self.position
         sign = 1 if self.recipe.higher_is_better else -1
         is_best = position.best_metric is None or sign * value > sign * position.best_metric
@@ -245,7 +247,9 @@ class Loop:
 
     def _trained_weights(self) -> dict[str, torch.Tensor]:
         """Weights and buffers without the frozen weights, which come from the base model again."""
-        frozen = {name for name, weight in self.model.named_parameters(remove_duplicate=False) if not weight.requires_grad}
+        frozen = {
+            name for name, weight in self.model.named_parameters(remove_duplicate=False) if not weight.requires_grad
+        }
         return {name: tensor for name, tensor in self.model.state_dict().items() if name not in frozen}
 
     def _save(self, state: StateFolder) -> bool:

@@ -29,7 +29,9 @@ class LowRankAdditions:
     def __init__(self, model: Any, settings: FinetuneSettings, base_name: str) -> None:
         from peft import LoraConfig, TaskType, get_peft_model
 
-        linear = {name for name, layer in model.named_modules() if isinstance(layer, nn.Linear) and not is_head(model, name)}
+        linear = {
+            name for name, layer in model.named_modules() if isinstance(layer, nn.Linear) and not is_head(model, name)
+        }
         endings = sorted({name.rpartition(".")[2] for name in linear})
         targets = list(settings.lora_targets) or endings
         unknown = [target for target in targets if target not in endings]
@@ -67,4 +69,6 @@ def freeze_body(model: nn.Module) -> None:
     for name, weight in model.named_parameters():
         weight.requires_grad_(is_head(model, name))
     if not any(weight.requires_grad for weight in model.parameters()):
-        raise UsageError("--freeze found no classification head in this model; train it without --freeze, or use --lora")
+        raise UsageError(
+            "--freeze found no classification head in this model; train it without --freeze, or use --lora"
+        )

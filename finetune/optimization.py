@@ -18,7 +18,9 @@ def parameter_groups(model: torch.nn.Module, settings: FinetuneSettings) -> list
     With ``layer_decay`` the learning rate falls by that factor per layer from the top down (Clark et al. 2020, ELECTRA);
     with ``head_learning_rate`` the classification head has its own.
     """
-    depth = 1 + max((number for name, _ in model.named_parameters() if (number := _layer_number(name)) >= 0), default=-1)
+    depth = 1 + max(
+        (number for name, _ in model.named_parameters() if (number := _layer_number(name)) >= 0), default=-1
+    )
     base_rate = settings.learning_rate or 0.0
     groups: dict[tuple[float, float], list[torch.nn.Parameter]] = {}
     for name, weight in model.named_parameters():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import importlib.util
 import os
 from pathlib import Path
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 DEVICES = ("cpu", "cuda", "mps")
 TRACKING_FOLDER = "tracking"
+WAIT = datetime.timedelta(hours=24)
 
 
 def check_machine(settings: FinetuneSettings) -> None:
@@ -38,10 +40,15 @@ def check_machine(settings: FinetuneSettings) -> None:
 def start_processes(settings: FinetuneSettings) -> Accelerator:
     """The accelerator of this process; under torchrun or ``accelerate launch`` it has found the others."""
     from accelerate import Accelerator
+    from accelerate.utils import DistributedDataParallelKwargs, InitProcessGroupKwargs
 
+    # the others wait while the first prepares data or lets a teacher label it; and some models have weights that a
+    # step does not use (XLNet's mask, one of two networks trained against each other)
+    handlers = [InitProcessGroupKwargs(timeout=WAIT), DistributedDataParallelKwargs(find_unused_parameters=True)]
     has_device = torch.cuda.is_available() or torch.backends.mps.is_available()
     return Accelerator(
         cpu=settings.device == "cpu" or not has_device,
+        kwargs_handlers=handlers if is_distributed() else None,
         mixed_precision="no",  # the loop sets the precision itself, so that measuring can use another
         log_with=list(settings.track) or None,
         project_dir=str(Path(settings.output) / TRACKING_FOLDER) if settings.track else None,

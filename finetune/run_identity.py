@@ -27,7 +27,7 @@ def public_settings(settings: FinetuneSettings) -> FinetuneSettings:
         for name in PATHS
         if (value := getattr(settings, name)) is not None
     }
-    plain = {name: False for name in NOT_RECORDED}
+    plain = dict.fromkeys(NOT_RECORDED, False)
     return dataclasses.replace(settings, **names, **plain)
 
 

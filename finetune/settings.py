@@ -45,6 +45,8 @@ HARMLESS_ON_RESUME = frozenset(
 )
 """Settings that may differ when a run goes on; the data is compared by its fingerprint instead of by its name."""
 
+ALTERATIONS = ("mask", "ngram", "replace", "splice")
+
 TRACKERS = ("tensorboard", "trackio", "wandb")
 
 
@@ -104,6 +106,7 @@ class FinetuneSettings:
     embeddings_from: str | None = setting(
         None, "pretrained checkpoint whose input embeddings initialise those of a model trained from scratch"
     )
+    embeddings_scale: float = setting(1.0, "standard deviation of the numbers in these embeddings")
     trust_remote_code: bool = setting(False, "run code that comes with the checkpoint")
     freeze: bool = setting(False, "train the classification head only")
     lora: bool = setting(False, "train low-rank additions to the weights only (Hu et al. 2021), through peft")
@@ -156,6 +159,7 @@ class FinetuneSettings:
     )
     teacher_temperature: float = setting(2.0, "both logits are divided by it in the KL loss")
     augment: int = setting(0, "altered copies of each training text for the teacher to label (Tang et al. 2019)")
+    augment_by: tuple[str, ...] = setting(("replace", "splice"), f"ways of altering: {', '.join(ALTERATIONS)}")
 
     # evaluation
     eval_every: str = setting("epoch", "when to measure on validation: epoch, 2epochs, 100steps")
@@ -175,7 +179,7 @@ class FinetuneSettings:
     dry_run: bool = setting(False, "show data, parameters, steps, memory and time per step; write nothing")
 
     def __post_init__(self) -> None:
-        for name in ("label_names", "lora_targets", "track"):
+        for name in ("label_names", "lora_targets", "augment_by", "track"):
             if isinstance(getattr(self, name), list):  # TOML and JSON know no tuples
                 object.__setattr__(self, name, tuple(getattr(self, name)))
         # relations can be looked at only where the types are right
@@ -253,6 +257,7 @@ _RANGES: Mapping[str, tuple[float, float, bool, bool]] = {
     "max_rows": (1, float("inf"), True, False),
     "max_length": (3, float("inf"), True, False),  # fewer leave no token beside the special ones
     "vocab_size": (16, float("inf"), True, False),
+    "embeddings_scale": (0, float("inf"), False, False),
     "lora_rank": (1, float("inf"), True, False),
     "lora_alpha": (0, float("inf"), False, False),
     "lora_dropout": (0, 1, True, False),
@@ -354,6 +359,9 @@ def _wrong_relations(settings: FinetuneSettings) -> list[str]:
         problems.append(f"--augment {settings.augment} needs a --teacher to label the altered texts")
     if settings.resume and settings.overwrite:
         problems.append("--resume and --overwrite exclude each other; one goes on, the other starts anew")
+    unknown = [way for way in settings.augment_by if way not in ALTERATIONS]
+    if unknown or not settings.augment_by:
+        problems.append(f"--augment-by {','.join(unknown) or 'nothing'} is unknown; known: {', '.join(ALTERATIONS)}")
     unknown = [tracker for tracker in settings.track if tracker not in TRACKERS]
     if unknown:
         problems.append(f"--track {','.join(unknown)} is unknown; known: {', '.join(TRACKERS)}")

@@ -82,9 +82,7 @@ class TextClassificationRecipe:
         check_models(settings)
 
     @classmethod
-    def start(
-        cls, task: Task, settings: FinetuneSettings, data: TaskData, prepared: Path
-    ) -> TextClassificationRecipe:
+    def start(cls, task: Task, settings: FinetuneSettings, data: TaskData, prepared: Path) -> TextClassificationRecipe:
         """The recipe at its beginning: model and tokenizer made, the teacher's logits computed."""
         start = starting_point(settings, data, prepared)
         rows: TrainingRows = SplitRows(data.splits["train"])
@@ -162,9 +160,7 @@ class TextClassificationRecipe:
             return functional.cross_entropy(logits, targets, weights, label_smoothing=smoothing, reduction="sum")
         if self.problem_type == MULTI_LABEL:
             smoothed = targets * (1 - smoothing) + smoothing / 2
-            losses = functional.binary_cross_entropy_with_logits(
-                logits, smoothed, pos_weight=weights, reduction="sum"
-            )
+            losses = functional.binary_cross_entropy_with_logits(logits, smoothed, pos_weight=weights, reduction="sum")
             return losses / logits.shape[-1]
         return functional.mse_loss(logits.squeeze(-1), targets, reduction="sum")
 

@@ -70,9 +70,7 @@ def calibrated(
     )
 
 
-def measured_export(
-    output: Path, data: TaskData, settings: FinetuneSettings, task: str
-) -> tuple[EvaluationFacts, ...]:
+def measured_export(output: Path, data: TaskData, settings: FinetuneSettings, task: str) -> tuple[EvaluationFacts, ...]:
     """The metrics of the checkpoint in ``output`` on validation and test, as far as there are, in this order.
 
     Args:

@@ -96,9 +96,9 @@ def _from_scratch(settings: FinetuneSettings, family: Family, data: TaskData, pr
         max_length=settings.max_length,
     )
     if settings.embeddings_from:
-        from .word_vectors import initialize_embeddings
+        from .word_vectors import vectors_from_checkpoint
 
-        initialize_embeddings(model, tokenizer, settings.embeddings_from)
+        vectors_from_checkpoint(model, prepared / TOKENIZER_FOLDER, settings)
     return StartingPoint(model, tokenizer, settings, family.name)
 
 
@@ -148,9 +148,7 @@ def _from_checkpoint(settings: FinetuneSettings, data: TaskData) -> StartingPoin
         model.config.pad_token_id = tokenizer.pad_id  # a decoder finds a text's last token by it
     if "use_cache" in model.config.to_dict():
         model.config.use_cache = False  # keys and values of a decoder, for tokens that never come
-    return StartingPoint(
-        model, tokenizer, settings, checkpoint.config.model_type, checkpoint.name, checkpoint.revision
-    )
+    return StartingPoint(model, tokenizer, settings, checkpoint.config.model_type, checkpoint.name, checkpoint.revision)
 
 
 def cut_to(tokenizer: TextTokenizer, max_length: int | None) -> TextTokenizer:

@@ -57,8 +57,10 @@ def rows_with_teacher(rows: TrainingRows, start: StartingPoint, data: TaskData, 
     # both see the same words altered, each with the mask that it knows
     seen, shown = rows, rows
     if settings.augment:
-        seen = AlteredRows(rows, settings.augment, mask_of(teacher.tokenizer), settings.seed)
-        shown = AlteredRows(rows, settings.augment, mask_of(start.tokenizer), settings.seed)
+        seen, shown = (
+            AlteredRows(rows, settings.augment, settings.augment_by, mask_of(tokenizer), settings.seed)
+            for tokenizer in (teacher.tokenizer, start.tokenizer)
+        )
     with Progress(console=Console(stderr=True)) as bar:
         task = bar.add_task(f"{teacher.name} labels {len(seen):,} texts", total=len(seen))
         logits = teacher_logits(

@@ -161,14 +161,17 @@ def make_loop(recipe: Any, accelerator: Accelerator, state: StateFolder | None, 
 def train(recipe: Any, accelerator: Accelerator, state: StateFolder) -> Position:
     """Trains the model of ``recipe`` in place, from the start or from the saved state."""
     if recipe.settings.track:
-        config = {name: value if isinstance(value, str | int | float) else str(value) for name, value in
-                  plain_settings(recipe.settings).items()}
+        config = {
+            name: value if isinstance(value, str | int | float) else str(value)
+            for name, value in plain_settings(recipe.settings).items()
+        }
         accelerator.init_trackers("quintet", config=config)
     progress = ProgressBar(recipe.metric) if accelerator.is_main_process else Silence()
     try:
         return make_loop(recipe, accelerator, state, progress).run()
     finally:
-        accelerator.end_training()
+        for tracker in accelerator.trackers:  # end_training() would also take the processes apart
+            tracker.finish()
 
 
 def draw_pictures(output: Path, facts: RunFacts) -> None:

@@ -7,48 +7,75 @@ later on.
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import torch
+from tokenizers import Tokenizer
 
+from ..pipelines.checkpoints import load_checkpoint
 from ..pipelines.errors import UsageError
-from ..pipelines.tokenization import TextTokenizer
+from ..pipelines.tokenization import TOKENIZER_FILE, TextTokenizer
+from .settings import FinetuneSettings
 
 
-def initialize_embeddings(
-    model: Any, tokenizer: TextTokenizer, words: dict[str, int], pretrained: torch.Tensor, encoder: TextTokenizer
-) -> int:
-    """Sets the rows of ``model``'s input embedding for ``words``; returns how many.
+def vectors_from_checkpoint(model: Any, tokenizer_folder: Path, settings: FinetuneSettings) -> int:
+    """Initializes the input embedding of ``model`` from the checkpoint ``settings.embeddings_from``; returns how many rows.
 
     Args:
         model: a transformers model; its embedding is changed in place.
-        tokenizer: the model's.
-        words: text of each token → its id; special tokens left out.
-        pretrained: input embeddings (vocab, size) of the pretrained model.
-        encoder: tokenizer of the pretrained model.
+        tokenizer_folder: where the tokenizer of ``model`` is saved.
+        settings: name of the checkpoint, and the scale.
 
     Raises:
         UsageError: the embedding is larger than the pretrained one.
+        WeightsError: the checkpoint cannot be loaded.
     """
+    # an encoder without a classifier will do, so a head is drawn if it has none
+    source = load_checkpoint(
+        settings.embeddings_from or "", light=False, new_head=True, trust_remote_code=settings.trust_remote_code
+    )
+    pretrained: Any = source.model
+    words = plain_words(tokenizer_folder)
     table = model.get_input_embeddings().weight
-    size = table.shape[1]
-    if size > min(pretrained.shape[1], len(words)):
+    vectors = word_vectors(sorted(words), pretrained.get_input_embeddings().weight.detach(), source.tokenizer)
+    size, most = table.shape[1], min(vectors.shape)
+    if size > most:
         raise UsageError(
-            f"--embeddings-from has vectors of {pretrained.shape[1]} numbers for {len(words)} words, too few for an "
-            f"embedding of {size}; set --model-args embedding_size={min(pretrained.shape[1], len(words))} or less"
+            f"--embeddings-from {source.name} has {vectors.shape[1]} numbers a word, and there are {len(words)} words: too "
+            f"few for an embedding of {size}; give --model-args embedding_size={most} or less"
         )
-    special = encoder.encode([""])[0].input_ids
-    names = sorted(words)
-    vectors = torch.stack([_mean_vector(encoded.input_ids, special, pretrained) for encoded in encoder.encode(names)])
     projected = principal_components(vectors, size)
     with torch.no_grad():
-        # the scale that the model drew at random: only directions are taken over
-        scale = table.std() / projected.std()
-        table[torch.tensor([words[name] for name in names])] = (projected * scale).to(table)
-    return len(names)
+        rows = torch.tensor([words[word] for word in sorted(words)])
+        table[rows] = (projected * (settings.embeddings_scale / projected.std())).to(table)
+    return len(words)
 
 
-def _mean_vector(ids: list[int], special: list[int], pretrained: torch.Tensor) -> torch.Tensor:
+def plain_words(folder: Path) -> dict[str, int]:
+    """Text of each token → its id, without special tokens and without tokens that are no text alone."""
+    tokenizer = Tokenizer.from_file(str(folder / TOKENIZER_FILE))
+    special = set(tokenizer.get_added_tokens_decoder())
+    ids = [index for index in sorted(tokenizer.get_vocab().values()) if index not in special]
+    decoded = {tokenizer.decode([index]).strip(): index for index in reversed(ids)}  # the first of equal ones is kept
+    return {word: index for word, index in decoded.items() if word and "\ufffd" not in word}
+
+
+def word_vectors(words: list[str], pretrained: torch.Tensor, tokenizer: TextTokenizer) -> torch.Tensor:
+    """The mean pretrained vector of each word's sub-words, float32 (words, size).
+
+    Args:
+        words: in the order of the result.
+        pretrained: input embeddings (vocab, size).
+        tokenizer: of ``pretrained``.
+    """
+    special = set(tokenizer.encode([""])[0].input_ids)
+    return torch.stack(
+        [_mean_vector(encoded.input_ids, special, pretrained) for encoded in tokenizer.encode(words)]
+    ).float()
+
+
+def _mean_vector(ids: list[int], special: set[int], pretrained: torch.Tensor) -> torch.Tensor:
     kept = [token for token in ids if token not in special]
     return pretrained[kept].mean(0) if kept else pretrained.mean(0)
 

@@ -84,6 +84,11 @@ def find_checkpoint(model: str | Path, *, revision: str | None = None) -> Place:
     return Place(repository, config.parent, repository, config.parent.name)
 
 
+def public_name(model: str) -> str:
+    """How a checkpoint may be called in a card or an error: a Hub id as it is, of a path the base name only."""
+    return Path(model).name if _is_path(model) or Path(model).exists() else model
+
+
 def read_config(place: Place) -> dict[str, Any]:
     """The content of the checkpoint's ``config.json``.
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from .checkpoint_sources import Place, find_checkpoint, read_config
+from .checkpoint_sources import Place, find_checkpoint, public_name, read_config
 from .errors import UsageError, WeightsError
 from .models.building import NETWORK_PREFIX, build_network
 from .models.families import Family, own_family
@@ -183,7 +183,7 @@ def from_model(
     Args:
         model: any sequence classifier of transformers, or one from ``build_model``.
         tokenizer: what it was trained with.
-        name: how errors call it; by default the base name of where it was loaded from.
+        name: how errors call it; by default its Hub id, or the base name of the folder it was loaded from.
         folder: where it was read from, if it was.
     """
     from .transformers_loading import label_names
@@ -196,7 +196,7 @@ def from_model(
     tokenizer.max_length = min(limits, default=None)
     raw = config.to_dict()
     return Checkpoint(
-        name=name or Path(str(config.name_or_path or "model")).name,
+        name=name or public_name(str(config.name_or_path or "model")),
         folder=folder,
         config=CheckpointConfig(
             labels=label_names(config),

@@ -298,10 +298,14 @@ def _read_json(stream: BinaryIO, source: str, columns: Sequence[str] | None) -> 
     """A list of objects, an object that holds one such list (``{"data": […]}``) or a list for each column, or JSON
     lines under a wrong name. Only lists and JSON lines are read without holding the file in memory."""
     text = _text(stream, source)
-    first = next((line for line in text if line.strip()), "")
+    first = text.readline(_JSON_BLOCK)  # a list is often all on one line, which may be too long for memory
+    while first and not first.strip():
+        first = text.readline(_JSON_BLOCK)
     if first.lstrip().startswith("["):
         yield from _read_json_list(first, text, source, columns)
         return
+    if not first.endswith("\n"):
+        first += text.readline()
     try:
         document = json.loads(first)
         second = next((line for line in text if line.strip()), None)

@@ -89,7 +89,11 @@ def load_tokenizer(place: Place, raw: Mapping[str, Any], *, trust_remote_code: b
 
     source, options = _source(place, is_own=own_family(raw) is not None, trust_remote_code=trust_remote_code)
     with _loading_errors(place, part="tokenizer"), quiet_transformers():
-        return AutoTokenizer.from_pretrained(source, **options)
+        tokenizer = AutoTokenizer.from_pretrained(source, **options)
+    # Where the files are missing transformers makes an empty tokenizer up, to which every word is unknown.
+    if len(tokenizer) <= len(set(tokenizer.all_special_tokens)):
+        raise _no_tokenizer(place.name)
+    return tokenizer
 
 
 def label_names(config: Any) -> tuple[str, ...]:
@@ -170,11 +174,15 @@ def _explain_loading(error: Exception, place: Place, part: str) -> QuintetError:
     if place.repository is not None and isinstance(error, OSError):
         return explain_hub_error(error, place.repository, place.revision)
     if part == "tokenizer":
-        return WeightsError(
-            f"checkpoint '{name}' has no tokenizer that transformers can read; name another one with tokenizer=."
-        )
+        return _no_tokenizer(name)
     first_line = text.strip().splitlines()[0] if text.strip() else type(error).__name__
     return WeightsError(f"checkpoint '{name}' cannot be loaded: {first_line}")
+
+
+def _no_tokenizer(name: str) -> WeightsError:
+    return WeightsError(
+        f"checkpoint '{name}' has no tokenizer that transformers can read; name another one with tokenizer=."
+    )
 
 
 def _check_report(model: PreTrainedModel, report: Mapping[str, Any], name: str, *, new_head: bool) -> None:

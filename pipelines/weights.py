@@ -67,7 +67,7 @@ def check_weight_files(folder: Path, *, name: str) -> None:
     if index.is_file() and not (folder / WEIGHTS_FILE).is_file():
         try:
             files = sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
-        except (ValueError, KeyError, AttributeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise WeightsError(f"{index.name} of checkpoint '{name}' is broken; fetch the checkpoint again.") from error
         missing = [file for file in files if not (folder / file).is_file()]
         if missing:

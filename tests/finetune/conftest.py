@@ -50,7 +50,9 @@ class NumberRecipe:
         self.settings, self.rows = settings, rows
 
     def features(self, rows):
-        return [{"numbers": numbers, "label": label} for numbers, label in zip(rows["numbers"], rows["label"], strict=True)]
+        return [
+            {"numbers": numbers, "label": label} for numbers, label in zip(rows["numbers"], rows["label"], strict=True)
+        ]
 
     def length(self, features):
         return len(features["numbers"])
@@ -97,9 +99,7 @@ def numbers():
         steps = settings.max_steps or settings.epochs * -(-rows // settings.batch_size)
         plan = Plan(rows, settings.batch_size, steps, settings.seed)
         task = recipe(settings, data)
-        reader = StepReader(
-            task, data, plan, accumulation=settings.accumulation, batch_tokens=settings.batch_tokens
-        )
+        reader = StepReader(task, data, plan, accumulation=settings.accumulation, batch_tokens=settings.batch_tokens)
         state = StateFolder(output, {"seed": settings.seed})
         return Loop(model, task, reader, plan, settings, Accelerator(cpu=True), state, Silence())
 

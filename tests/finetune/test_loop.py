@@ -43,7 +43,6 @@ def test_accumulation_equals_the_big_batch(numbers, tmp_path, changes):
     assert losses[0] == pytest.approx(losses[1], abs=1e-6)
 
 
-
 def test_uneven_parts_weigh_by_their_samples(numbers, tmp_path):
     """50 rows by 8 leave a step of 2; with budgets of tokens every part has another size."""
     loop = numbers(tmp_path, dropout=0.0, batch_tokens=14, optimizer="sgd")
@@ -131,9 +130,7 @@ def test_a_second_optimizer_steps_after_the_first(numbers, number_recipe, tmp_pa
         def optimizers(self, model):
             group = super().optimizers(model)["model"][0]
             halves = [[model.embedding.weight], [model.classifier.weight]]
-            return {
-                name: [type(group)(half, 0.05, 0.0)] for name, half in zip(("body", "head"), halves, strict=True)
-            }
+            return {name: [type(group)(half, 0.05, 0.0)] for name, half in zip(("body", "head"), halves, strict=True)}
 
         def loss(self, model, batch, optimizer):
             self.seen.append(optimizer)

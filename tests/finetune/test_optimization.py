@@ -36,7 +36,9 @@ def bert() -> torch.nn.Module:
 def rates_by_name(model: torch.nn.Module, given: FinetuneSettings) -> dict[str, tuple[float, float]]:
     names = {id(weight): name for name, weight in model.named_parameters()}
     groups = parameter_groups(model, given)
-    return {names[id(weight)]: (group.learning_rate, group.weight_decay) for group in groups for weight in group.parameters}
+    return {
+        names[id(weight)]: (group.learning_rate, group.weight_decay) for group in groups for weight in group.parameters
+    }
 
 
 def test_matrices_decay_and_vectors_do_not():

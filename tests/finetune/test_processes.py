@@ -45,7 +45,11 @@ def run_until_step(arguments: list[str], output: Path, step: int, number: int) -
 def test_a_run_that_is_terminated_and_then_killed_ends_as_if_nothing_had_happened(reviews, tmp_path):
     steps = sorted(random.Random(1).sample(range(3, 120), 2))
     whole = subprocess.run(
-        [sys.executable, *command(reviews, tmp_path / "whole")], env=ENVIRONMENT, capture_output=True, text=True, check=False
+        [sys.executable, *command(reviews, tmp_path / "whole")],
+        env=ENVIRONMENT,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert whole.returncode == 0, whole.stderr
     arguments = command(reviews, tmp_path / "parts", "--resume")  # also where there is nothing to go on from
@@ -67,9 +71,22 @@ def test_a_run_that_is_terminated_and_then_killed_ends_as_if_nothing_had_happene
 
 @pytest.mark.parametrize("world_size", [2])
 def test_processes_together_equal_one(reviews, tmp_path, world_size):
-    extra = ("--model-args", "embedding_size=8,hidden_size=8,dropout=0", "--epochs", "2", "--ema", "0", "--batch-tokens", "40")
+    extra = (
+        "--model-args",
+        "embedding_size=8,hidden_size=8,dropout=0",
+        "--epochs",
+        "2",
+        "--ema",
+        "0",
+        "--batch-tokens",
+        "40",
+    )
     one = subprocess.run(
-        [sys.executable, *command(reviews, tmp_path / "one", *extra)], env=ENVIRONMENT, capture_output=True, text=True, check=False
+        [sys.executable, *command(reviews, tmp_path / "one", *extra)],
+        env=ENVIRONMENT,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert one.returncode == 0, one.stderr
     together = subprocess.run(

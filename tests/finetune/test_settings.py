@@ -36,7 +36,9 @@ def test_a_bad_interval_says_what_one_looks_like(text):
 
 def test_all_wrong_values_are_named_at_once_by_their_flags():
     with pytest.raises(UsageError, match="--clip -1 must be at least 0") as caught:
-        FinetuneSettings(**GIVEN, clip=-1, label_smoothing=1.0, eval_every="never", max_steps=5, epochs=2, freeze=True, lora=True)
+        FinetuneSettings(
+            **GIVEN, clip=-1, label_smoothing=1.0, eval_every="never", max_steps=5, epochs=2, freeze=True, lora=True
+        )
     sentences = str(caught.value).split("; ")
     for words in (
         "--label-smoothing 1.0 must be at least 0 and below 1",

@@ -42,7 +42,9 @@ def test_a_family_is_trained_to_a_checkpoint_with_its_facts(reviews, tiny, tmp_p
 def test_the_facts_are_those_of_the_exported_weights(reviews, tiny, tmp_path):
     from quintet.finetune import evaluate
 
-    facts = finetune("sentiment", dataset=reviews, output=tmp_path / "out", **tiny, test_fraction=0.5, export_dtype="float16")
+    facts = finetune(
+        "sentiment", dataset=reviews, output=tmp_path / "out", **tiny, test_fraction=0.5, export_dtype="float16"
+    )
     again = evaluate(tmp_path / "out", dataset=reviews, device="cpu")
     trained = facts.evaluations[1]
     assert (again.split, again.count, again.fingerprint) == (trained.split, trained.count, trained.fingerprint)
@@ -139,7 +141,9 @@ def test_a_teacher_with_other_labels_is_refused(reviews, tiny, tmp_path):
 
 def test_several_labels_and_numbers_can_be_learned(reviews, tiny, tmp_path):
     rows = rows_of(reviews)
-    several = [{"text": row["text"], "label": [row["label"], *(["long"] if len(row["text"]) > 40 else [])]} for row in rows]
+    several = [
+        {"text": row["text"], "label": [row["label"], *(["long"] if len(row["text"]) > 40 else [])]} for row in rows
+    ]
     facts = finetune("sentiment", dataset=several, output=tmp_path / "several", **tiny, class_weights="balanced")
     assert facts.problem_type == "multi_label_classification" and set(facts.labels) == {"bad", "good", "long"}
     assert facts.training.metric == "micro_f1"

@@ -65,7 +65,9 @@ def test_a_stopped_run_goes_on_exactly(numbers, number_recipe, tmp_path, how, st
 def test_sigterm_says_where_it_stopped_and_how_to_go_on(numbers, number_recipe, tmp_path):
     kill = staticmethod(lambda: os.kill(os.getpid(), signal.SIGTERM))
     recipe = type("Stopped", (Interrupting, number_recipe), {"at": 4, "action": kill})
-    with pytest.raises(InterruptedTraining, match="stopped by SIGTERM after step 4; repeat the command with --resume") as caught:
+    with pytest.raises(
+        InterruptedTraining, match="stopped by SIGTERM after step 4; repeat the command with --resume"
+    ) as caught:
         numbers(tmp_path, recipe=recipe, save_every="1h").run()
     assert caught.value.exit_code == 143
     assert [path.name for path in (tmp_path / "state").glob("step-*")] == ["step-00000004"]

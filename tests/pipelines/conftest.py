@@ -3,7 +3,10 @@
 import pytest
 import torch
 
-WORDS = "a good bad film plot actor very not the and with dull witty 很 好 差 电 影 !".split()
+WORDS = [
+    *["a", "good", "bad", "film", "plot", "actor", "very", "not", "the", "and", "with", "dull", "witty"],
+    *"很好差电影!",
+]
 
 
 @pytest.fixture(scope="session")

@@ -62,7 +62,17 @@ def test_a_whole_data_set_is_refused(bert):
 
 
 def test_odd_texts_are_texts(bert):
-    odd = ["", "   ", "\x00\x07\x1b[31m", "👍🏽👩‍👩‍👧", "فيلم جيد جدا", "\u202egood", "\ufeffgood", "e\u0301" * 50, "\n"]
+    odd = [
+        "",
+        "   ",
+        "\x00\x07\x1b[31m",
+        "👍🏽👩‍👩‍👧",
+        "فيلم جيد جدا",
+        "\u202egood",
+        "\ufeffgood",
+        "e\u0301" * 50,
+        "\n",
+    ]
     answers = bert(odd)
     assert len(answers) == len(odd)
     assert all(0 < answer["score"] <= 1 for answer in answers)
@@ -74,5 +84,5 @@ def test_a_family_without_weights_says_train_it_first():
 
 
 def test_a_folder_without_a_checkpoint_is_refused(tmp_path):
-    with pytest.raises(WeightsError, match="has no config.json"):
+    with pytest.raises(WeightsError, match=r"has no config\.json"):
         pipeline("sentiment", tmp_path)

@@ -15,8 +15,8 @@ from quintet.pipelines.errors import InputError
 class Recorder:
     """A model that returns each sample's number, and remembers the batches that it was given."""
 
-    def __init__(self, *, bad=(), capacity=None, error=RuntimeError("boom")):
-        self.batches, self.bad, self.capacity, self.error = [], set(bad), capacity, error
+    def __init__(self, *, bad=(), capacity=None, error=None):
+        self.batches, self.bad, self.capacity, self.error = [], set(bad), capacity, error or RuntimeError("boom")
 
     def prepare(self, items):
         if None in items:

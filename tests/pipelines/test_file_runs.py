@@ -11,8 +11,7 @@ import time
 import tracemalloc
 
 import pytest
-from quintet.pipelines import DataError, InputError, UsageError, pipeline, run
-from quintet.pipelines import file_runs, run_parts
+from quintet.pipelines import DataError, InputError, UsageError, file_runs, pipeline, run, run_parts
 
 TEXTS = ["good film", "bad plot", "a very dull film", "witty !"]
 
@@ -103,7 +102,7 @@ def test_several_labels_are_a_column_of_their_own(bert, reviews):
     output = reviews.with_name("answers.jsonl")
     run("sentiment", reviews, model=pipeline("sentiment", bert.checkpoint.folder, top_k=None), output=output)
     row = json.loads(output.read_text().splitlines()[0])
-    assert [answer["label"] for answer in row["scores"]][0] == row["label"]
+    assert row["scores"][0]["label"] == row["label"]
     assert len(row["scores"]) == 2
 
 
@@ -147,10 +146,22 @@ def test_progress_tells_how_many_of_how_many(bert, reviews):
 @pytest.mark.parametrize(
     ("arguments", "error", "words"),
     [
-        ({"output": "answers.docx"}, UsageError, "--output answers.docx has no ending that can be written; expected csv"),
+        (
+            {"output": "answers.docx"},
+            UsageError,
+            "--output answers.docx has no ending that can be written; expected csv",
+        ),
         ({"output": "nowhere/answers.csv"}, DataError, "the folder 'nowhere' for --output answers.csv does not exist"),
-        ({"columns": {"text": "revew"}}, DataError, "no column 'revew'; found: review, stars. Use --columns text=review"),
-        ({"columns": {"txet": "review"}}, UsageError, "unknown column of text-classification 'txet'; did you mean text"),
+        (
+            {"columns": {"text": "revew"}},
+            DataError,
+            "no column 'revew'; found: review, stars. Use --columns text=review",
+        ),
+        (
+            {"columns": {"txet": "review"}},
+            UsageError,
+            "unknown column of text-classification 'txet'; did you mean text",
+        ),
         ({"inputs": "revews.csv"}, DataError, "there is no file or folder 'revews.csv'; did you mean reviews.csv"),
         ({"task": "sentimant"}, UsageError, "unknown task 'sentimant'; did you mean sentiment"),
         ({"batch_size": 4}, UsageError, "a pipeline was given as model; set batch_size when making it"),
@@ -165,13 +176,15 @@ def test_wrong_arguments_are_named(bert, reviews, monkeypatch, arguments, error,
 def test_a_file_without_a_text_column_says_what_it_has(bert, tmp_path):
     path = tmp_path / "wide.csv"
     path.write_text(",".join(f"c{index}" for index in range(100)) + "\n" + ",".join("x" * 100) + "\n")
-    with pytest.raises(DataError, match=r"wide.csv: no column 'text'; found: c0, c1, .* \(100 columns\). Use --columns text="):
+    with pytest.raises(
+        DataError, match=r"wide.csv: no column 'text'; found: c0, c1, .* \(100 columns\). Use --columns text="
+    ):
         run("sentiment", path, model=bert)
 
 
 def test_an_empty_file_is_an_error(bert, tmp_path):
     (tmp_path / "empty.csv").write_bytes(b"")
-    with pytest.raises(DataError, match="empty.csv is empty; expected rows"):
+    with pytest.raises(DataError, match=r"empty\.csv is empty; expected rows"):
         run("sentiment", tmp_path / "empty.csv", model=bert)
 
 
@@ -189,7 +202,9 @@ def test_a_folder_that_cannot_be_written_is_an_error(bert, reviews, tmp_path, mo
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr(run_parts.Path, "mkdir", refuse)
-    words = r"the folder of the output 'answers.csv' cannot be written to \(Permission denied\); choose another --output"
+    words = (
+        r"the folder of the output 'answers.csv' cannot be written to \(Permission denied\); choose another --output"
+    )
     with pytest.raises(DataError, match=words):
         run("sentiment", reviews, model=bert, output=tmp_path / "answers.csv")
 
@@ -281,5 +296,5 @@ def test_a_file_that_changes_during_the_run_is_an_error(bert, reviews, monkeypat
         reviews.write_text("review,stars\nwitty,1\n")
 
     monkeypatch.setattr(run_parts.RunParts, "add", add_and_change)
-    with pytest.raises(DataError, match="reviews.csv was changed while it was read; run it again"):
+    with pytest.raises(DataError, match=r"reviews\.csv was changed while it was read; run it again"):
         run("sentiment", reviews, model=bert, output=reviews.with_name("answers.csv"))

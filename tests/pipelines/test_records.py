@@ -81,7 +81,7 @@ def test_places_name_file_and_row_and_never_a_folder(write):
 
 
 def test_class_folders_give_text_and_label(write, tmp_path):
-    write("set/pos/1.txt", "fine\n")
+    write("set/pos/1.txt", "fine\n".encode("utf-8-sig"))
     write("set/neg/1.txt", "poor\n")
     write("set/README.txt", "not a row")
     assert values(tmp_path / "set") == [{"text": "poor", "label": "neg"}, {"text": "fine", "label": "pos"}]
@@ -197,7 +197,9 @@ def test_broken_json_names_file_and_row(write):
 def test_long_json_list_is_read_in_pieces(write, monkeypatch):
     monkeypatch.setattr("quintet.pipelines.record_formats._JSON_BLOCK", 7)
     rows = [{"text": "x" * number, "label": number % 2} for number in range(50)]
-    assert values(write("rows.json", json.dumps(rows))) == rows
+    for indent in (None, 1):
+        assert values(write("rows.json", json.dumps(rows, indent=indent))) == rows
+    assert values(write("lines.json", "\n\n".join(map(json.dumps, rows)))) == rows
 
 
 @pytest.mark.parametrize(

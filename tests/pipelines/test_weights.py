@@ -37,7 +37,9 @@ def test_a_missing_file_lists_what_is_there(folder):
             read(folder, name="reviews")
 
 
-@pytest.mark.parametrize(("kept", "words"), [(-5, "is cut off: 141 of 146 bytes"), (30, "is cut off within its header")])
+@pytest.mark.parametrize(
+    ("kept", "words"), [(-5, "is cut off: 141 of 146 bytes"), (30, "is cut off within its header")]
+)
 def test_a_file_that_is_cut_off_says_so(folder, kept, words):
     path = folder / "model.safetensors"
     whole = path.read_bytes()
@@ -61,7 +63,10 @@ def test_a_file_that_is_too_long_says_so(folder):
         (b"", "is empty; fetch or save the checkpoint again"),
         (b"<!DOCTYPE html><html><body>404</body></html>", "is not safetensors but a web page; the download went wrong"),
         (b"version https://git-lfs.github.com/spec/v1\noid sha256:0", "a git-lfs pointer, not the file itself; run"),
-        (pickle.dumps({"weight": [1.0]}, protocol=4), "is not safetensors but a pickle; save the tensors as safetensors"),
+        (
+            pickle.dumps({"weight": [1.0]}, protocol=4),
+            "is not safetensors but a pickle; save the tensors as safetensors",
+        ),
         (b"\x1f\x8b" + bytes(40), "is not safetensors but a gzip archive; unpack it"),
         (b"nonsense, and more of it", r"is not safetensors \(24 bytes\); fetch or save"),
         (struct.pack("<Q", 40) + b"{" + b"x" * 39, "has a broken header; fetch or save the checkpoint again"),
@@ -77,7 +82,9 @@ def test_a_file_of_another_format_says_which(folder, content, words):
 def test_a_file_of_torch_save_under_the_name_says_so(folder):
     torch.save(TENSORS, folder / "model.safetensors")
     assert zipfile.is_zipfile(folder / "model.safetensors")
-    with pytest.raises(WeightsError, match="not safetensors but a pickle written by torch.save; save it as safetensors"):
+    with pytest.raises(
+        WeightsError, match=r"not safetensors but a pickle written by torch.save; save it as safetensors"
+    ):
         read_weights(folder, name="reviews")
 
 
@@ -95,13 +102,15 @@ class Attack:
         return (open, ("attacked", "w"))
 
 
-@pytest.mark.parametrize("save", [torch.save, lambda content, path: path.write_bytes(pickle.dumps(content))])
+@pytest.mark.parametrize(
+    "save", [torch.save, lambda content, path: path.write_bytes(pickle.dumps(content, protocol=2))]
+)
 def test_a_pickle_that_runs_code_is_refused_and_does_not_run(folder, save, monkeypatch):
     monkeypatch.chdir(folder)
     (folder / "model.safetensors").unlink()
     save({"weight": Attack()}, folder / "pytorch_model.bin")
     with pytest.raises(
-        WeightsError, match="pytorch_model.bin of checkpoint 'reviews' is a pickle that holds more than tensors"
+        WeightsError, match=r"pytorch_model.bin of checkpoint 'reviews' is a pickle that holds more than tensors"
     ):
         read_weights(folder, name="reviews")
     assert not (folder / "attacked").exists()
@@ -110,7 +119,7 @@ def test_a_pickle_that_runs_code_is_refused_and_does_not_run(folder, save, monke
 def test_a_pickle_of_something_else_is_refused(folder):
     (folder / "model.safetensors").unlink()
     torch.save([1, 2], folder / "model.pt")
-    with pytest.raises(WeightsError, match="model.pt of checkpoint 'reviews' is not a mapping of names to tensors"):
+    with pytest.raises(WeightsError, match=r"model.pt of checkpoint 'reviews' is not a mapping of names to tensors"):
         read_weights(folder, name="reviews")
 
 
@@ -118,10 +127,10 @@ def test_shards_are_checked_each(folder):
     (folder / "model.safetensors").rename(folder / "model-00001-of-00002.safetensors")
     index = {"weight_map": {"a": "model-00001-of-00002.safetensors", "b": "model-00002-of-00002.safetensors"}}
     (folder / "model.safetensors.index.json").write_text(json.dumps(index))
-    with pytest.raises(WeightsError, match="checkpoint 'reviews' has no model-00002-of-00002.safetensors; fetch"):
+    with pytest.raises(WeightsError, match=r"checkpoint 'reviews' has no model-00002-of-00002.safetensors; fetch"):
         check_weight_files(folder, name="reviews")
     (folder / "model-00002-of-00002.safetensors").write_bytes(b"<html></html>")
-    with pytest.raises(WeightsError, match="model-00002-of-00002.safetensors .* a web page"):
+    with pytest.raises(WeightsError, match=r"model-00002-of-00002.safetensors .* a web page"):
         check_weight_files(folder, name="reviews")
     save_file(TENSORS, folder / "model-00002-of-00002.safetensors")
     check_weight_files(folder, name="reviews")
@@ -135,8 +144,8 @@ def test_all_keys_that_do_not_fit_are_listed_together():
     given = {"weight": torch.zeros(2, 4), "scale": torch.zeros(2), "offset": torch.zeros(1)}
     with pytest.raises(
         WeightsError,
-        match=r"the weights of checkpoint 'reviews' do not fit its config.json: missing bias; unexpected offset, scale; "
-        r"wrong shape weight is \(2, 4\), expected \(2, 3\)\. Fetch or save the checkpoint again\.",
+        match=r"the weights of checkpoint 'reviews' do not fit its config.json: missing bias; unexpected offset, "
+        r"scale; wrong shape weight is \(2, 4\), expected \(2, 3\)\. Fetch or save the checkpoint again\.",
     ):
         fit_weights(network, given, name="reviews")
 

@@ -64,7 +64,9 @@ def test_truncation_takes_the_beginning(bert):
 def test_max_length_cuts_as_in_transformers_or_sets_the_window(bert):
     text = "good film bad plot " * 10
     assert bert([text], max_length=10)[0] == bert([text], max_length=10, truncation=True)[0]
-    lengths = [window["length"] for window in bert([text], max_length=10, truncation=False, return_windows=True)[0]["windows"]]
+    lengths = [
+        window["length"] for window in bert([text], max_length=10, truncation=False, return_windows=True)[0]["windows"]
+    ]
     assert len(lengths) > 4
     assert set(lengths) == {10}
 

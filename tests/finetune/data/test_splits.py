@@ -85,6 +85,17 @@ def test_carving_parts_all_rows_and_no_text(rows, fraction, seed):
     assert len(stay) > 0
 
 
+@settings(deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 4)), min_size=1, max_size=60), st.integers(0, 5))
+def test_few_classes_are_all_on_both_sides_if_they_have_two_texts(rows, seed):
+    strata, numbers = (np.array(column) for column in zip(*rows, strict=True))
+    keys = strata * 10 + numbers
+    stay, carved = carve_keys(strata, keys, 0.1, seed)
+    for stratum in np.unique(strata):
+        if len(np.unique(keys[strata == stratum])) > 1:
+            assert stratum in strata[stay] and stratum in strata[carved]
+
+
 def test_carving_keeps_the_share_of_each_class():
     strata = [0] * 900 + [1] * 100
     stay, carved = carve_keys(strata, range(1000))

@@ -1,0 +1,20 @@
+"""What LoRA and freezing refuse."""
+
+import pytest
+import torch
+from quintet.finetune.lora import LowRankAdditions, freeze_body
+from quintet.finetune.settings import FinetuneSettings
+from quintet.pipelines.errors import UsageError
+from transformers import AutoModelForSequenceClassification
+
+
+def test_unknown_targets_are_named_with_those_there_are(tiny_bert):
+    model = AutoModelForSequenceClassification.from_pretrained(tiny_bert)
+    given = FinetuneSettings(task="t", model="m", dataset="d", output="o", lora=True, lora_targets=("q_proj", "query"))
+    with pytest.raises(UsageError, match="--lora-targets q_proj: .* it has: dense, key, query, value"):
+        LowRankAdditions(model, given, "m")
+
+
+def test_a_model_without_a_head_cannot_be_frozen():
+    with pytest.raises(UsageError, match="--freeze found no classification head"):
+        freeze_body(torch.nn.Sequential(torch.nn.Linear(2, 2)))
