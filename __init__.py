@@ -5,6 +5,18 @@ milliseconds. There is no relative import at module level: pytest imports this f
 of the folder it lies in, where such an import would fail.
 """
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:  # what a type checker reads; never run, so the rule above holds
+    from .finetune.data import describe_data as data
+    from .finetune.evaluation import evaluate
+    from .pipelines.errors import DataError, InputError, QuintetError, TrainingError, UsageError, WeightsError
+    from .pipelines.factory import pipeline
+    from .pipelines.file_runs import run
+    from .pipelines.models.families import family_rows as models
+    from .pipelines.tasks import find_task
+    from .pipelines.tasks import task_rows as tasks
+
 __version__ = "0.1.0"
 
 # public name → (module, attribute)
@@ -18,13 +30,27 @@ _EXPORTS = {
     "data": ("finetune.data", "describe_data"),
     "evaluate": ("finetune.evaluation", "evaluate"),
     "find_task": ("pipelines.tasks", "find_task"),
-    "models": ("pipelines.models.families", "FAMILIES"),
+    "models": ("pipelines.models.families", "family_rows"),
     "pipeline": ("pipelines.factory", "pipeline"),
     "run": ("pipelines.file_runs", "run"),
-    "tasks": ("pipelines.tasks", "TASKS"),
+    "tasks": ("pipelines.tasks", "task_rows"),
 }
 
-__all__ = [*_EXPORTS]
+__all__ = [
+    "DataError",
+    "InputError",
+    "QuintetError",
+    "TrainingError",
+    "UsageError",
+    "WeightsError",
+    "data",
+    "evaluate",
+    "find_task",
+    "models",
+    "pipeline",
+    "run",
+    "tasks",
+]
 
 
 def __getattr__(name: str) -> object:

@@ -22,8 +22,8 @@ import typer
 
 from .finetune.settings import FinetuneSettings, default_of, flag
 from .pipelines.errors import QuintetError, UsageError
-from .pipelines.models.families import FAMILIES
-from .pipelines.tasks import TASKS
+from .pipelines.models.families import family_rows
+from .pipelines.tasks import task_rows
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -164,26 +164,14 @@ TrustRemoteCode = Annotated[bool, typer.Option("--trust-remote-code", help="run 
 @command
 def tasks() -> Answer:
     """The table of tasks."""
-    rows = [
-        {
-            "name": task.name,
-            "aliases": list(task.aliases),
-            "summary": task.summary,
-            "families": list(task.families),
-            "default": ",".join(task.default),
-        }
-        for task in TASKS
-    ]
+    rows = task_rows()
     return Answer(rows, lambda console: _print_rows(console, rows))
 
 
 @command
 def models() -> Answer:
     """The table of model families that can be trained from scratch."""
-    rows = [
-        {"name": family.name, "summary": family.summary, "paper": family.paper, "tasks": list(family.tasks)}
-        for family in FAMILIES
-    ]
+    rows = family_rows()
     return Answer(rows, lambda console: _print_rows(console, rows))
 
 
@@ -578,11 +566,10 @@ def data(
 ) -> Answer:
     """Show what training would see: splits, columns, labels, lengths, duplicates, bad rows, samples."""
     from .finetune.data.description import describe_data, print_report
-    from .pipelines.tasks import find_task
 
     report = describe_data(
         dataset,
-        task=find_task(task),
+        task=task,
         columns=_mapping(columns, "--columns") or None,
         config=config,
         train_split=train_split,

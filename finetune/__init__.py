@@ -15,7 +15,7 @@ _HOMES = {
     "finetune": "training",
 }
 
-__all__ = ["FinetuneSettings", "InterruptedTraining", "evaluate", "finetune"]
+__all__ = [*_HOMES]
 
 
 def __getattr__(name: str) -> Any:

@@ -30,7 +30,8 @@ def draw_curves(folder: Path, metric: str, best_step: int | None) -> Path | None
         return None
     measured = [line for line in lines if "validation" in line]
     figure = Figure(figsize=(7, 6), dpi=130, layout="constrained", facecolor="white")
-    for axes, name in zip(figure.subplots(2, 1, sharex=True), ("loss", metric), strict=True):
+    upper, lower = figure.subplots(2, 1, sharex=True)
+    for axes, name in ((upper, "loss"), (lower, metric)):
         steps = [line["step"] for line in lines if name in line]
         if steps:
             axes.plot(steps, smoothed([line[name] for line in lines if name in line]), color=TRAINING, label="training")
@@ -43,7 +44,7 @@ def draw_curves(folder: Path, metric: str, best_step: int | None) -> Path | None
         axes.grid(alpha=0.25)
         axes.spines[["top", "right"]].set_visible(False)
         axes.legend(frameon=False, fontsize=8)
-    axes.set_xlabel("optimizer steps")
+    lower.set_xlabel("optimizer steps")
     path = folder / FILE_NAME
     FigureCanvasAgg(figure).print_png(str(path), metadata={"Software": None})
     return path

@@ -143,7 +143,7 @@ class LabelledRows:
 
     def fetch(self, indices: np.ndarray) -> Mapping[str, Sequence[Any]]:
         """The columns of the rows with ``teacher``, float32 (classes,) each."""
-        return {**self.rows.fetch(indices), "teacher": np.asarray(self.logits[indices])}
+        return {**self.rows.fetch(indices), "teacher": list(np.asarray(self.logits[indices]))}
 
 
 def teacher_logits(

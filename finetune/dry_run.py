@@ -118,7 +118,7 @@ def print_dry_run(plan: DryRun, console: Console) -> None:
     table.add_row("taking", f"{plan.seconds_per_step:.3f} s a step, about {plan.minutes:.1f} minutes")
     table.add_row(
         "with",
-        f"{plan.state_bytes / 2**20:,.0f} MiB of weights and their state; {plan.peak_memory_bytes / 2**20:,.0f} MiB in all",
+        f"{plan.state_bytes / 2**20:,.0f} MiB of weights and state; {plan.peak_memory_bytes / 2**20:,.0f} MiB in all",
     )
     table.add_row("by", plan.command)
     console.print(table)

@@ -38,7 +38,7 @@ class StopRequest:
 
 @contextmanager
 def stop_requests() -> Iterator[StopRequest]:
-    """While it is open SIGTERM and SIGINT are noted instead of killing the process; a second SIGINT interrupts at once."""
+    """While open, SIGTERM and SIGINT are noted instead of killing the process; a second SIGINT interrupts at once."""
     request = StopRequest()
     if threading.current_thread() is not threading.main_thread():  # only the main thread may set handlers
         yield request

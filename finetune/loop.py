@@ -200,8 +200,8 @@ class Loop:
         is_best = position.best_metric is None or sign * value > sign * position.best_metric
         position.measurements_since_best = 0 if is_best else position.measurements_since_best + 1
         if is_best:
-            is_main = self.accelerator.is_main_process and self.state is not None
-            if not is_main or self.state.save_best(self._trained_weights(), position.step):
+            writes = self.state if self.accelerator.is_main_process else None
+            if writes is None or writes.save_best(self._trained_weights(), position.step):
                 position.best_metric, position.best_step = value, position.step
         if self.average:
             self.average.swap()

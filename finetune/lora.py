@@ -37,7 +37,7 @@ class LowRankAdditions:
         unknown = [target for target in targets if target not in endings]
         if unknown or not targets:
             raise UsageError(
-                f"--lora-targets {','.join(unknown) or 'none'}: the model has no linear layers of that name below its head; "
+                f"--lora-targets {','.join(unknown) or 'none'}: no linear layer below the model's head has that name; "
                 f"it has: {', '.join(endings) or 'none, so train it without --lora'}"
             )
         config = LoraConfig(

@@ -15,7 +15,7 @@ from .settings import FinetuneSettings
 def parameter_groups(model: torch.nn.Module, settings: FinetuneSettings) -> list[ParameterGroup]:
     """The trainable weights of ``model`` by what they get: matrices decay, biases and norms do not.
 
-    With ``layer_decay`` the learning rate falls by that factor per layer from the top down (Clark et al. 2020, ELECTRA);
+    With ``layer_decay`` the learning rate falls by that factor per layer from the top down (Clark et al. 2020);
     with ``head_learning_rate`` the classification head has its own.
     """
     depth = 1 + max(
@@ -37,13 +37,13 @@ def parameter_groups(model: torch.nn.Module, settings: FinetuneSettings) -> list
 
 
 def _layer_number(name: str) -> int:
-    """The number of the encoder layer that a weight is in, by its name; -1 for embeddings and what is outside layers."""
+    """The number of the encoder layer that a weight is in, by its name; -1 for what is outside of layers."""
     match = re.search(r"\.(?:layers?|h|blocks?|layer_groups)\.(\d+)\.", name)
     return int(match[1]) if match else -1
 
 
 def is_head(model: torch.nn.Module, name: str) -> bool:
-    """Whether a weight belongs to what was put on top of the encoder: all outside of the base model, or ``classifier``."""
+    """Whether a weight was put on top of the encoder: all that is outside of the base model, or in ``classifier``."""
     prefix = getattr(model, "base_model_prefix", "")
     has_base = bool(prefix) and hasattr(model, prefix)
     return ".classifier." in f".{name}" or (has_base and not name.startswith(prefix + "."))
@@ -97,7 +97,7 @@ def clip_gradients(parameters: Sequence[torch.nn.Parameter], largest_norm: float
         return torch.zeros(())
     norm = torch.nn.utils.get_total_norm(gradients)
     if largest_norm and norm > largest_norm:
-        torch._foreach_mul_(gradients, largest_norm / (norm + 1e-6))
+        torch._foreach_mul_(gradients, largest_norm / (norm + 1e-6))  # pyright: ignore[reportPrivateImportUsage]
     return norm
 
 
@@ -117,7 +117,8 @@ class AverageWeights:
         """Moves the average towards the weights after the step with that number, counted from 0."""
         decay = min(self.decay, (1 + step) / (10 + step))
         with torch.no_grad():
-            torch._foreach_lerp_(self.averages, [parameter.detach() for parameter in self.parameters], 1 - decay)
+            weights = [parameter.detach() for parameter in self.parameters]
+            torch._foreach_lerp_(self.averages, weights, 1 - decay)  # pyright: ignore[reportPrivateImportUsage]
 
     def swap(self) -> None:
         """Exchanges average and weights; a second call exchanges them back."""

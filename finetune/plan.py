@@ -77,7 +77,7 @@ def _epoch_order(num_rows: int, seed: int, epoch: int) -> np.ndarray:
 
 
 def share_of_process(step: Sequence[int] | np.ndarray, rank: int, world_size: int) -> np.ndarray:
-    """The part of a step that the process ``rank`` computes; every ``world_size``-th sample, so that lengths are even."""
+    """What the process ``rank`` computes of a step: every ``world_size``-th sample, so that lengths are even."""
     return np.asarray(step)[rank::world_size]
 
 

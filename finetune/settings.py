@@ -215,7 +215,7 @@ class FinetuneSettings:
         return dataclasses.replace(self, **missing)
 
     def changed(self) -> tuple[str, ...]:
-        """Names of the settings that differ from their defaults, in the order of the fields; not those that have none."""
+        """Names of the settings that differ from their defaults, in the order of the fields."""
         return tuple(
             item.name
             for item in dataclasses.fields(self)

@@ -1,4 +1,4 @@
-"""``log.jsonl``: one line per optimizer step, with the measurements on validation in the line of the step before them."""
+"""``log.jsonl``: one line per optimizer step; measurements on validation stand in the line of the step before."""
 
 from __future__ import annotations
 

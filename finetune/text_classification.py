@@ -65,7 +65,8 @@ class TextClassificationRecipe:
         class_weights: torch.Tensor | None = None,
     ) -> None:
         self.task, self.start_point, self.rows = task, start, rows
-        self.model, self.tokenizer, self.settings = start.model, start.tokenizer, start.settings
+        self.model: Any = start.model
+        self.tokenizer, self.settings = start.tokenizer, start.settings
         self.labels, self.problem_type, self.validation = labels, problem_type, validation
         self.class_weights = class_weights
         self.has_validation = validation is not None and len(validation) > 0
@@ -168,7 +169,7 @@ class TextClassificationRecipe:
         """One optimizer over all trainable weights."""
         return {"model": parameter_groups(model, self.settings)}
 
-    def evaluate(self, model: torch.nn.Module, rank: int, world_size: int) -> Mapping[str, float]:
+    def evaluate(self, model: Any, rank: int, world_size: int) -> Mapping[str, float]:
         """Loss and metrics on validation, of the probabilities that the pipeline would give."""
         pipeline = TextClassificationPipeline.from_checkpoint(from_model(model, self.tokenizer))
         own = islice(inputs_of_split(self.validation), rank, None, world_size)

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 
 from ..cards.facts import CalibrationFacts, EvaluationFacts
 from ..pipelines.checkpoints import from_model, load_checkpoint
@@ -33,9 +32,7 @@ FEWEST_ROWS = 50
 """Validation rows that a temperature is fitted on at least; on a handful of rows it is noise."""
 
 
-def calibrated(
-    model: torch.nn.Module, tokenizer: TextTokenizer, validation: Any, labels: Sequence[str]
-) -> CalibrationFacts | None:
+def calibrated(model: Any, tokenizer: TextTokenizer, validation: Any, labels: Sequence[str]) -> CalibrationFacts | None:
     """Divides the logits of ``model``, in place, by the temperature that suits ``validation`` best.
 
     Args:

@@ -103,7 +103,7 @@ def _from_scratch(settings: FinetuneSettings, family: Family, data: TaskData, pr
 
 
 def _trained_tokenizer(settings: FinetuneSettings, family: Family, data: TaskData, folder: Path) -> TextTokenizer:
-    """A tokenizer trained on the training split, saved before the first step and read from there on every later start."""
+    """A tokenizer trained on the training split; saved before the first step, and read from there when resumed."""
     if not folder.is_dir():
         tokenizer = train_tokenizer(
             training_texts(data),
@@ -129,8 +129,8 @@ def _from_checkpoint(settings: FinetuneSettings, data: TaskData) -> StartingPoin
     for name in ("model_args", "vocab_size", "embeddings_from"):
         if getattr(settings, name):
             raise UsageError(
-                f"{flag(name)} is for a family trained from scratch, and --model {settings.model} is a checkpoint; leave "
-                f"it out, or give a family: {', '.join(family.name for family in FAMILIES)}"
+                f"{flag(name)} is for a family trained from scratch, and --model {settings.model} is a checkpoint; "
+                f"leave it out, or give a family: {', '.join(family.name for family in FAMILIES)}"
             )
     settings = settings.resolved({}, pretrained=True)
     torch.manual_seed(settings.seed)  # a new head is drawn at random
@@ -152,7 +152,7 @@ def _from_checkpoint(settings: FinetuneSettings, data: TaskData) -> StartingPoin
 
 
 def cut_to(tokenizer: TextTokenizer, max_length: int | None) -> TextTokenizer:
-    """``tokenizer``, told in place to cut at ``max_length`` if that is less than the model takes; kept when it is saved."""
+    """``tokenizer``, told in place to cut at ``max_length`` if the model takes more; kept when it is saved."""
     if max_length is not None and (tokenizer.max_length is None or max_length < tokenizer.max_length):
         tokenizer.max_length = max_length
         tokenizer.settings["model_max_length"] = max_length

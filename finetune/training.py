@@ -41,7 +41,7 @@ def finetune(task: str, *, model: str, dataset: Any, output: str | Path, **setti
     Args:
         task: name or alias, for instance ``sentiment``.
         model: family to train from scratch (``lstm``), checkpoint folder, or Hub id with ``@revision``.
-        dataset: file, folder, glob, URL or Hub id; or rows as list of dicts, pandas or polars frame, ``datasets`` object.
+        dataset: file, folder, glob, URL or Hub id; or a list of dicts, a frame, a ``datasets`` object.
         output: folder for the checkpoint; new or empty, unless ``resume`` or ``overwrite`` is set.
         settings: the fields of `FinetuneSettings`.
 

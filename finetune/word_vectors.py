@@ -20,7 +20,7 @@ from .settings import FinetuneSettings
 
 
 def vectors_from_checkpoint(model: Any, tokenizer_folder: Path, settings: FinetuneSettings) -> int:
-    """Initializes the input embedding of ``model`` from the checkpoint ``settings.embeddings_from``; returns how many rows.
+    """Initializes the embedding of ``model`` from ``settings.embeddings_from``; returns the number of rows set.
 
     Args:
         model: a transformers model; its embedding is changed in place.
@@ -42,8 +42,8 @@ def vectors_from_checkpoint(model: Any, tokenizer_folder: Path, settings: Finetu
     size, most = table.shape[1], min(vectors.shape)
     if size > most:
         raise UsageError(
-            f"--embeddings-from {source.name} has {vectors.shape[1]} numbers a word, and there are {len(words)} words: too "
-            f"few for an embedding of {size}; give --model-args embedding_size={most} or less"
+            f"--embeddings-from {source.name} has {vectors.shape[1]} numbers a word, and there are {len(words)} words: "
+            f"too few for an embedding of {size}; give --model-args embedding_size={most} or less"
         )
     projected = principal_components(vectors, size)
     with torch.no_grad():

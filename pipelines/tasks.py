@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import importlib
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from .errors import unknown_name
 
@@ -61,16 +61,16 @@ class Task:
 
     def load_pipeline(self) -> type:
         """The pipeline class of this task."""
-        return _load("quintet.pipelines", self.pipeline)
+        return _load(".", self.pipeline)
 
     def load_recipe(self) -> type:
         """The training recipe class of this task."""
-        return _load("quintet.finetune", self.recipe)
+        return _load("..finetune.", self.recipe)
 
 
 def _load(package: str, dotted: str) -> type:
     module, _, name = dotted.partition(":")
-    return getattr(importlib.import_module(f"{package}.{module}"), name)
+    return getattr(importlib.import_module(f"{package}{module}", __package__), name)
 
 
 TASKS: tuple[Task, ...] = (
@@ -81,7 +81,21 @@ TASKS: tuple[Task, ...] = (
         pipeline="text_classification:TextClassificationPipeline",
         recipe="text_classification:TextClassificationRecipe",
         columns=(
-            Column("text", "text", synonyms=("sentence", "review", "content", "comment", "document", "body", "sentence1")),
+            Column(
+                "text",
+                "text",
+                synonyms=(
+                    "sentence",
+                    "review",
+                    "content",
+                    "comment",
+                    "document",
+                    "body",
+                    "sentence1",
+                    "premise",
+                    "question1",
+                ),
+            ),
             Column("text_pair", "text", required=False, synonyms=("sentence2", "hypothesis", "question2")),
             Column("label", "label", required=False, synonyms=("labels", "class", "category", "sentiment", "target")),
         ),
@@ -104,3 +118,17 @@ def find_task(name: str) -> Task:
             return task
     known = [known for task in TASKS for known in (task.name, *task.aliases)]
     raise unknown_name("task", name, known, hint="`quintet tasks` lists them.")
+
+
+def task_rows() -> list[dict[str, Any]]:
+    """The table as plain rows, for ``quintet.tasks()`` and ``quintet tasks --json``; several defaults are comma-joined."""
+    return [
+        {
+            "name": task.name,
+            "aliases": list(task.aliases),
+            "summary": task.summary,
+            "families": list(task.families),
+            "default": ",".join(task.default),
+        }
+        for task in TASKS
+    ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from ...pipelines.tasks import Task
+from ...pipelines.tasks import Task, find_task
 from .loading import load_data
 from .report import DataReport, SplitReport
 
@@ -17,18 +17,19 @@ _SHOWN_REJECTED = 5
 _SHOWN_CHARACTERS = 200  # of a sample
 
 
-def describe_data(dataset: Any, *, task: Task, **options: Any) -> DataReport:
+def describe_data(dataset: Any, *, task: str | Task = "text-classification", **options: Any) -> DataReport:
     """What `load_data` finds in ``dataset``; bad rows are counted and listed instead of ending it.
 
     Args:
         dataset: as for `load_data`.
-        task: says which columns are read.
+        task: says which columns are read; a row of the table of tasks, its name or an alias.
         options: of `load_data`; ``bad_rows`` is ``skip`` unless given.
 
     Raises:
         UsageError, DataError: as for `load_data`.
     """
-    return load_data(dataset, task=task, **{"bad_rows": "skip", **options}).report
+    row = find_task(task) if isinstance(task, str) else task
+    return load_data(dataset, task=row, **{"bad_rows": "skip", **options}).report
 
 
 def print_report(report: DataReport, console: Console) -> None:

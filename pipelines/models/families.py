@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Literal
+from typing import Any, Literal
 
 from ..errors import UsageError, unknown_name
 
@@ -271,3 +271,11 @@ def own_family(config: Mapping[str, object]) -> Family | None:
         ):
             return family
     return None
+
+
+def family_rows() -> list[dict[str, Any]]:
+    """The table as plain rows, for `quintet.models()` and ``quintet models --json``."""
+    return [
+        {"name": family.name, "summary": family.summary, "paper": family.paper, "tasks": list(family.tasks)}
+        for family in FAMILIES
+    ]

@@ -87,6 +87,6 @@ class TextConvolutionClassifier(nn.Module):
         answers = functional.relu(convolution(words))  # (batch, filters, places)
         # A filter of width k reads tokens p to p + k - 1: the places that lie within a text of n tokens are 0 to n - k.
         # A text shorter than the filter is read once, from its beginning.
-        last_places = (lengths - (words.shape[2] - answers.shape[2] + 1)).clamp(min=1)  # (batch,)
+        last_places = (lengths - (words.shape[2] - answers.shape[2] + 1)).clamp(min=0)  # (batch,)
         inside = torch.arange(answers.shape[2], device=words.device) <= last_places[:, None]  # (batch, places)
         return max_pool(answers.transpose(1, 2), inside)

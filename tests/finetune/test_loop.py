@@ -1,5 +1,7 @@
 """The loop on a task of numbers: parts equal the whole, bad losses stop it, the best weights are kept."""
 
+from typing import ClassVar
+
 import pytest
 import torch
 from quintet.finetune.step_log import read_log
@@ -76,7 +78,7 @@ def test_an_infinite_loss_names_step_rate_and_rows_and_leaves_the_weights(number
 
     loop = numbers(tmp_path, recipe=Recipe)
     steps = list(loop.reader.steps(0))
-    with pytest.raises(TrainingError, match="the loss is inf at step 10 with learning rate 0.0") as caught:
+    with pytest.raises(TrainingError, match=r"the loss is inf at step 10 with learning rate 0.0") as caught:
         loop.run()
     rows = ", ".join(str(row) for row in sorted(steps[9].rows))
     assert f"on the training rows {rows} (counted from 0)" in str(caught.value)
@@ -86,7 +88,7 @@ def test_an_infinite_loss_names_step_rate_and_rows_and_leaves_the_weights(number
 
 def test_the_best_weights_are_kept_not_the_last(numbers, number_recipe, tmp_path):
     class Worsening(number_recipe):
-        values = [0.5, 0.9, 0.6, 0.7]
+        values: ClassVar = [0.5, 0.9, 0.6, 0.7]
 
         def evaluate(self, model, rank, world_size):
             return {"loss": 1.0, "accuracy": self.values.pop(0)}
@@ -125,7 +127,7 @@ def test_average_weights_are_measured_and_kept(numbers, tmp_path):
 
 def test_a_second_optimizer_steps_after_the_first(numbers, number_recipe, tmp_path):
     class TwoOptimizers(number_recipe):
-        seen: list[str] = []
+        seen: ClassVar[list[str]] = []
 
         def optimizers(self, model):
             group = super().optimizers(model)["model"][0]

@@ -11,7 +11,7 @@ from transformers import AutoModelForSequenceClassification
 def test_unknown_targets_are_named_with_those_there_are(tiny_bert):
     model = AutoModelForSequenceClassification.from_pretrained(tiny_bert)
     given = FinetuneSettings(task="t", model="m", dataset="d", output="o", lora=True, lora_targets=("q_proj", "query"))
-    with pytest.raises(UsageError, match="--lora-targets q_proj: .* it has: dense, key, query, value"):
+    with pytest.raises(UsageError, match=r"--lora-targets q_proj: .* it has: dense, key, query, value"):
         LowRankAdditions(model, given, "m")
 
 

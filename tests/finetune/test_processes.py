@@ -90,8 +90,10 @@ def test_processes_together_equal_one(reviews, tmp_path, world_size):
     )
     assert one.returncode == 0, one.stderr
     together = subprocess.run(
-        [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", str(world_size)]
-        + command(reviews, tmp_path / "together", *extra),
+        [
+            *(sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", str(world_size)),
+            *command(reviews, tmp_path / "together", *extra),
+        ],
         env=ENVIRONMENT,
         capture_output=True,
         text=True,

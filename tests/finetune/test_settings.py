@@ -90,7 +90,7 @@ def test_overrides_go_on_top_of_the_file_and_hyphens_may_be_written(tmp_path):
 
 def test_an_unknown_name_in_the_file_suggests_the_nearest(tmp_path):
     (tmp_path / "a.toml").write_text("epoch = 3\n")
-    with pytest.raises(UnknownNameError, match="unknown setting 'epoch'; did you mean epochs.* stands in a.toml"):
+    with pytest.raises(UnknownNameError, match=r"unknown setting 'epoch'; did you mean epochs.* stands in a.toml"):
         FinetuneSettings.from_toml(tmp_path / "a.toml", GIVEN)
 
 
@@ -98,7 +98,7 @@ def test_an_unknown_name_in_the_file_suggests_the_nearest(tmp_path):
 def test_a_file_that_is_no_toml_or_not_there_is_an_error(tmp_path, content):
     if content:
         (tmp_path / "a.toml").write_text(content)
-    with pytest.raises(UsageError, match="a.toml (is not TOML|cannot be read)"):
+    with pytest.raises(UsageError, match=r"a.toml (is not TOML|cannot be read)"):
         FinetuneSettings.from_toml(tmp_path / "a.toml", GIVEN)
 
 
@@ -122,5 +122,6 @@ def test_every_setting_has_help_and_a_type_that_the_command_line_knows():
 
 
 def test_settings_import_nothing_heavy():
-    code = "import sys, quintet.finetune.settings; print({'torch', 'transformers', 'datasets', 'numpy'} & set(sys.modules))"
+    heavy = "{'torch', 'transformers', 'datasets', 'numpy'}"
+    code = f"import sys, quintet.finetune.settings; print({heavy} & set(sys.modules))"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "set()\n"

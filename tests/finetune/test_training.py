@@ -33,9 +33,9 @@ def test_a_family_is_trained_to_a_checkpoint_with_its_facts(reviews, tiny, tmp_p
     assert (facts.family, facts.base_model, facts.labels) == ("textcnn", None, ("bad", "good"))
     assert facts.settings["batch_size"] == 16 and facts.settings["weight_decay"] == 0.01
     assert facts.command == (
-        "quintet finetune sentiment --model textcnn --dataset reviews.csv --validation-fraction 0.2 --test-fraction 0.2 "
-        "--model-args embedding_size=8,filters=4,kernel_sizes=2-3,dropout=0.1 --epochs 2 --batch-size 16 "
-        "--learning-rate 0.01 --device cpu --output out"
+        "quintet finetune sentiment --model textcnn --dataset reviews.csv --validation-fraction 0.2 "
+        "--test-fraction 0.2 --model-args embedding_size=8,filters=4,kernel_sizes=2-3,dropout=0.1 --epochs 2 "
+        "--batch-size 16 --learning-rate 0.01 --device cpu --output out"
     )
 
 
@@ -200,10 +200,10 @@ def test_a_folder_that_is_not_empty_is_refused_before_training(reviews, tiny, tm
     output = tmp_path / "out"
     output.mkdir()
     (output / "thesis.txt").write_text("precious")
-    with pytest.raises(UsageError, match="--output .*out is not empty .it has thesis.txt.; go on with --resume"):
+    with pytest.raises(UsageError, match=r"--output .*out is not empty .it has thesis.txt.; go on with --resume"):
         finetune("sentiment", dataset=reviews, output=output, **tiny)
     for flag in ("resume", "overwrite"):
-        with pytest.raises(UsageError, match="is no training run: it has thesis.txt.* nothing was deleted"):
+        with pytest.raises(UsageError, match=r"is no training run: it has thesis.txt.* nothing was deleted"):
             finetune("sentiment", dataset=reviews, output=output, **tiny, **{flag: True})
     assert (output / "thesis.txt").read_text() == "precious"
 

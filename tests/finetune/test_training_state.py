@@ -47,7 +47,7 @@ def test_a_stopped_run_goes_on_exactly(numbers, number_recipe, tmp_path, how, st
     kill = (lambda: os.kill(os.getpid(), signal.SIGTERM)) if how == "sigterm" else crash
     recipe = type("Stopped", (Interrupting, number_recipe), {"at": step, "action": staticmethod(kill)})
     (tmp_path / "parts").mkdir()
-    with pytest.raises((InterruptedTraining, KeyError), match="SIGTERM after step|machine went away"):
+    with pytest.raises((InterruptedTraining, KeyError), match=r"SIGTERM after step|machine went away"):
         # every third step is saved, so that a crash loses some
         numbers(tmp_path / "parts", recipe=recipe, save_every="3steps", **settings).run()
     torch.rand(7)  # what happens between must not matter
@@ -114,7 +114,7 @@ def test_a_broken_state_is_an_error_that_says_what_to_do(tmp_path):
     folder = StateFolder(tmp_path, {})
     folder.save({}, Position(step=1))
     (tmp_path / "state" / "step-00000001" / "state.pt").write_bytes(b"no")
-    with pytest.raises(TrainingError, match="step-00000001 cannot be read .* --overwrite"):
+    with pytest.raises(TrainingError, match=r"step-00000001 cannot be read .* --overwrite"):
         folder.load()
 
 

@@ -30,6 +30,6 @@ def test_a_family_starts_from_the_vectors_of_a_checkpoint(reviews, tiny, tiny_be
 def test_an_embedding_that_is_too_large_is_refused(reviews, tiny, tiny_bert, tmp_path):
     given = {**tiny, "model_args": {"embedding_size": 64}}
     with pytest.raises(
-        UsageError, match="--embeddings-from tiny-bert has 16 numbers a word.* embedding_size=16 or less"
+        UsageError, match=r"--embeddings-from tiny-bert has 16 numbers a word.* embedding_size=16 or less"
     ):
         finetune("sentiment", dataset=reviews, output=tmp_path / "out", **given, embeddings_from=str(tiny_bert))

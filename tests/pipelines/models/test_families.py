@@ -1,4 +1,7 @@
+from pathlib import Path
+
 import pytest
+import quintet
 from quintet.pipelines.errors import UnknownNameError, UsageError
 from quintet.pipelines.models import FAMILIES, build_model, find_family
 from quintet.pipelines.models.families import own_family
@@ -16,6 +19,17 @@ def test_table_is_what_the_tasks_name():
     assert len(names) == len(set(names)) == 8
     for task in TASKS:
         assert task.families == tuple(family.name for family in FAMILIES if task.name in family.tasks)
+
+
+def test_the_document_states_the_defaults():
+    text = (Path(quintet.__file__).parent / "docs" / "models.md").read_text(encoding="utf-8")
+    stated = 0
+    for family in FAMILIES:
+        for name, value in family.sizes.items() if family.network else ():
+            shown = "-".join(map(str, value)) if isinstance(value, tuple) else str(value).lower()
+            assert f"`{name}={shown}`" in text, f"{family.name}: {name}={shown}"
+            stated += 1
+    assert stated == 3 * 6 + 4 + 6
 
 
 def test_an_unknown_family_suggests_the_nearest():

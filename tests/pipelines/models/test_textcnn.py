@@ -40,7 +40,7 @@ def test_logits_are_kim_s_whatever_the_length(length):
 
 def test_padding_of_any_id_is_left_out():
     model = network()
-    ids, mask = torch.tensor([[4, 5, 6, 0, 0]]), torch.tensor([[1, 1, 1, 0, 0]])
+    ids, mask = torch.tensor([[4, 5, 6, 0, 0], [7, 0, 0, 0, 0]]), torch.tensor([[1, 1, 1, 0, 0], [1, 0, 0, 0, 0]])
     torch.testing.assert_close(model(ids.masked_fill(ids == 0, 9), mask), model(ids, mask))
 
 
