@@ -206,7 +206,7 @@ def read_ahead(inputs: Iterable[Any], size: Callable[[Any], int] = lambda item: 
         if failure is not None:
             raise failure
         given_in_time = int(len(window) * PATIENCE / max(seconds, 1e-6))
-        count = max(1, min(4 * count, given_in_time, WINDOW_ITEMS))
+        count = max(1, min(4 * count, WINDOW_ITEMS))
 
 
 def pack(samples: Sequence[Sample], indices: Iterable[int], limits: BatchLimits) -> list[list[int]]:
