@@ -183,7 +183,7 @@ def read_ahead(inputs: Iterable[Any], size: Callable[[Any], int] = lambda item: 
 
     A list is there already: its windows are as large as `WINDOW_ITEMS` and `WINDOW_SIZE` allow. Of any other source the
     first window holds one input, so that the first answer comes at once, and the next ones grow, as long as the source
-    keeps up: of a slow one they hold what it gives in `PATIENCE`, at least one input, so that no answer waits long.
+    keeps up: a window is closed when reading it has taken `PATIENCE`. Only ``next()`` of the source itself can wait.
     """
     iterator = iter(inputs)
     count = WINDOW_ITEMS if isinstance(inputs, list | tuple) else 1
@@ -198,15 +198,13 @@ def read_ahead(inputs: Iterable[Any], size: Callable[[Any], int] = lambda item: 
                 break
             window.append(item)
             held += size(item)
-        seconds = time.monotonic() - started
         if window:
             yield window
         if isinstance(failure, StopIteration):
             return
         if failure is not None:
             raise failure
-        given_in_time = int(len(window) * PATIENCE / max(seconds, 1e-6))
-        count = max(1, min(4 * count, WINDOW_ITEMS))
+        count = min(4 * count, WINDOW_ITEMS)
 
 
 def pack(samples: Sequence[Sample], indices: Iterable[int], limits: BatchLimits) -> list[list[int]]:

@@ -67,7 +67,12 @@ def test_a_folder_with_a_trailing_dot_still_has_a_name(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize(
     ("model", "name"),
-    [("someone/reviews", "someone/reviews"), ("/home/someone/reviews", "reviews"), ("out/lstm/best", "best"), ("m", "m")],
+    [
+        ("someone/reviews", "someone/reviews"),
+        ("/home/someone/reviews", "reviews"),
+        ("out/lstm/best", "best"),
+        ("m", "m"),
+    ],
 )
 def test_only_hub_ids_are_public_as_a_whole(model, name):
     assert public_name(model) == name
@@ -86,8 +91,8 @@ def test_offline_and_not_cached_names_cache_command_and_embedded_checkpoints(emb
         load_checkpoint("someone/reviews@v1")
     assert str(caught.value) == (
         f"checkpoint 'someone/reviews' is not in the cache ({constants.HF_HUB_CACHE}) and the Hub "
-        f"({constants.ENDPOINT}) cannot be reached; with a network run `hf download someone/reviews --revision v1` once, or use an embedded "
-        "checkpoint (sentiment-xx)."
+        f"({constants.ENDPOINT}) cannot be reached; with a network run `hf download someone/reviews --revision "
+        "v1` once, or use an embedded checkpoint (sentiment-xx)."
     )
 
 

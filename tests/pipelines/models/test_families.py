@@ -112,6 +112,14 @@ def test_bert_sizes_have_the_published_number_of_parameters(name, millions):
     assert round((encoder + head) / 1e6, 1) == millions
 
 
+def test_bert_has_a_position_for_each_token_of_the_longest_text():
+    model = build_model(
+        "bert-tiny", vocab_size=9, labels=("a", "b"), problem_type="single_label_classification", max_length=40
+    )
+    assert model.bert.embeddings.position_embeddings.num_embeddings == 40
+    assert build("bert-tiny").config.max_position_embeddings == find_family("bert-tiny").max_length
+
+
 def test_a_checkpoint_s_family_is_found_by_its_configuration():
     assert own_family({"model_type": "quintet-recurrent", "cell": "gru"}).name == "gru"
     assert own_family({"model_type": "quintet-recurrent", "cell": "none"}) is None

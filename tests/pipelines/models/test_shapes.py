@@ -1,6 +1,17 @@
+import doctest
+
 import pytest
 import torch
+from quintet.pipelines import tokenization
+from quintet.pipelines.models import recurrent, shapes
 from quintet.pipelines.models.shapes import check_shape, text_mask
+
+
+@pytest.mark.parametrize("module", [shapes, recurrent, tokenization], ids=lambda module: module.__name__)
+def test_examples_in_docstrings_are_true(module):
+    results = doctest.testmod(module, extraglobs={"torch": torch})
+    assert results.attempted >= 1
+    assert results.failed == 0
 
 
 def test_words_are_axes_of_any_size():
