@@ -350,6 +350,7 @@ def _finetune(**given: Any) -> Answer:
 
 def _complete(flags: Mapping[str, Any]) -> dict[str, Any]:
     missing = [flag(name) for name in ("model", "dataset", "output") if name not in flags]
+    missing = [*([] if "task" in flags else ["a task (sentiment)"]), *missing]
     if missing:
         raise UsageError(
             f"finetune needs {', '.join(missing)}; give the flag, or --config with a TOML file that has it."
@@ -424,7 +425,12 @@ def _panel(name: str) -> str:
 _finetune.__name__ = "finetune"
 _finetune.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
     [
-        inspect.Parameter("task", inspect.Parameter.KEYWORD_ONLY, annotation=TaskName),
+        inspect.Parameter(
+            "task",
+            inspect.Parameter.KEYWORD_ONLY,
+            default=None,
+            annotation=Annotated[str | None, typer.Argument(help="task: sentiment (`quintet tasks` lists them)")],
+        ),
         *(_setting_option(item) for item in _SETTINGS.values() if item.name != "task"),
         inspect.Parameter(
             "config",

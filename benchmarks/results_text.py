@@ -22,7 +22,7 @@ def trained(settings: str, model: str, dataset: Path, output: Path, seed: int) -
     if not (output / "run.json").is_file():
         command = ["finetune", "sentiment", "--config", SETTINGS / f"{settings}.toml", "--model", model]
         command += ["--dataset", dataset, "--output", output, "--seed", str(seed), "--resume"]
-        subprocess.run([sys.executable, "-m", "quintet", *map(str, command)], check=True)
+        subprocess.run([sys.executable, "-m", "quintet", *map(str, command)], check=True, stdout=sys.stderr)
     return read_facts(output)
 
 

@@ -87,6 +87,7 @@ def test_models_as_a_table_name_every_family(capsys):
             ["finetune", "sentiment", "--model", "lstm"],
             r"error: finetune needs --dataset, --output; give the flag, or --config",
         ),
+        (["finetune", "--model", "lstm"], r"error: finetune needs a task (sentiment), --dataset, --output"),
         (["finetune", "sentiment", "--epoch", "3"], r"No such option: --epoch"),
         (["fintune"], r"No such command 'fintune'"),
     ],
