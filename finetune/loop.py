@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from ..pipelines.errors import TrainingError
-from .dropout import speed_up_dropout
 from .interruption import InterruptedTraining, StopRequest, stop_requests
 from .optimization import AverageWeights, build_optimizer, clip_gradients, learning_rate_factor, set_learning_rates
 from .plan import Plan
@@ -64,7 +63,6 @@ class Loop:
     def __post_init__(self) -> None:
         settings, plan = self.settings, self.plan
         if self.accelerator.device.type == "cpu":
-            speed_up_dropout(self.model)
             keep_freed_memory()
         self.wrapped = self.accelerator.prepare_model(self.model)  # before the optimizers: it moves the weights
         self.optimizers = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -47,12 +48,16 @@ class LowRankAdditions:
             lora_dropout=settings.lora_dropout,
             target_modules=sorted(linear) if not settings.lora_targets else targets,
         )
-        self._adapted = get_peft_model(model, config)
+        with warnings.catch_warnings():
+            # peft 0.21 asks transformers 5.23 by the old name
+            warnings.filterwarnings("ignore", message=".*is_gradient_checkpointing.*", category=FutureWarning)
+            self._adapted = get_peft_model(model, config)
         config.base_model_name_or_path = base_name
 
     def save(self, folder: Path) -> None:
         """Writes the additions and the head to ``folder``, for ``peft.PeftModel.from_pretrained``."""
-        self._adapted.save_pretrained(str(folder))
+        # save_embedding_layers="auto" would ask the Hub about the base model
+        self._adapted.save_pretrained(str(folder), save_embedding_layers=False)
         (folder / "README.md").unlink(missing_ok=True)  # peft's template of a card; ours is that of the checkpoint
 
     def merge(self) -> nn.Module:

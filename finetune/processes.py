@@ -61,8 +61,8 @@ def start_processes(settings: FinetuneSettings) -> Accelerator:
 def keep_freed_memory() -> None:
     """Tells glibc to keep the memory of freed tensors for the next ones instead of giving it back.
 
-    Each step frees and asks for the same gigabyte; given back, it comes as fresh pages, which the kernel has to clear and
-    map: 19,000 page faults a step of MiniLM, and 5 to 15 % of the time. Elsewhere than on glibc nothing happens.
+    Each step frees and asks for the same gigabyte; given back, it comes as fresh pages, which the kernel has to clear
+    and map: 19,000 page faults a step of MiniLM, 5 to 13 % of the time. Elsewhere than on glibc nothing happens.
     """
     if not sys.platform.startswith("linux"):
         return

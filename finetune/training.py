@@ -83,7 +83,8 @@ def finetune_with(settings: FinetuneSettings, rows: Any = None) -> RunFacts | Dr
     with accelerator.main_process_first():
         data = load_task_data(settings, task, rows, rejected=output / "rejected.jsonl")
         state = StateFolder(output, identity(settings, data))
-        state.folder.mkdir(exist_ok=True)
+        if accelerator.is_main_process:
+            state.claim()
         recipe = recipe_class.start(task, settings, data, state.folder)
     given, settings = settings, recipe.settings
 

@@ -2,6 +2,7 @@
 
 Layout, under the output folder::
 
+    state/identity.json             settings that change the result, and fingerprints of the data
     state/step-00000120/state.pt    weights, optimizers, average, position; read with torch's weights_only
     state/best-00000100.safetensors the best trainable weights so far
     state/tokenizer/ …              what a recipe prepared before the first step
@@ -16,6 +17,7 @@ from __future__ import annotations
 
 import dataclasses
 import errno
+import json
 import os
 import pickle
 import random
@@ -32,7 +34,7 @@ import torch
 
 from ..pipelines.errors import TrainingError
 
-FOLDER = "state"
+FOLDER, IDENTITY_FILE = "state", "identity.json"
 
 
 @dataclass
@@ -85,13 +87,28 @@ class StateFolder:
         self.folder = output / FOLDER
         self.identity = dict(identity)
 
+    def claim(self) -> None:
+        """Makes the folder the one of this run, before anything else is put there.
+
+        Raises:
+            TrainingError: it is that of a run with other settings or other data; the message names the differences.
+        """
+        self.folder.mkdir(parents=True, exist_ok=True)
+        path = self.folder / IDENTITY_FILE
+        if path.exists():
+            check_same(json.loads(path.read_text(encoding="utf-8")), self.identity)
+        else:
+            temporary = path.with_suffix(".tmp")
+            temporary.write_text(json.dumps(self.identity, indent=1, ensure_ascii=False), encoding="utf-8")
+            temporary.rename(path)
+
     def save(self, tensors: Mapping[str, Any], position: Position) -> bool:
         """Writes a state and deletes the one before; returns whether it could be written.
 
         A full disk or another fault of the file system is a warning, and the state before stays.
         """
         name = f"step-{position.step:08}"
-        content = {"identity": self.identity, "position": dataclasses.asdict(position), **tensors}
+        content = {"position": dataclasses.asdict(position), **tensors}
         if not self._write(name, lambda folder: write_state(content, folder / "state.pt")):
             return False
         for older in self._states():
@@ -106,8 +123,7 @@ class StateFolder:
         """The position and the tensors (on the CPU) of the newest state, or None where there is none.
 
         Raises:
-            TrainingError: the state cannot be read, or belongs to a run with other settings or other data; the
-                message names the differences.
+            TrainingError: the state cannot be read.
         """
         states = self._states()
         if not states:
@@ -120,7 +136,6 @@ class StateFolder:
                 f"the saved state {FOLDER}/{states[-1].name} cannot be read ({type(error).__name__}); "
                 "delete the output folder or start again with --overwrite"
             ) from error
-        check_same(content.pop("identity"), self.identity)
         return Position(**content.pop("position")), content
 
     def save_best(self, weights: Mapping[str, torch.Tensor], step: int) -> bool:

@@ -41,7 +41,7 @@ class MissingExtraError(UsageError):
 
     def __init__(self, package: str, extra: str, purpose: str) -> None:
         super().__init__(
-            f'{purpose} needs the package {package}, which is not installed; install it with: '
+            f"{purpose} needs the package {package}, which is not installed; install it with: "
             f'python -m pip install "quintet[{extra}]"'
         )
 

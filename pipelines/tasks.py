@@ -121,7 +121,7 @@ def find_task(name: str) -> Task:
 
 
 def task_rows() -> list[dict[str, Any]]:
-    """The table as plain rows, for ``quintet.tasks()`` and ``quintet tasks --json``; several defaults are comma-joined."""
+    """The table as plain rows, for ``quintet.tasks()`` and ``quintet tasks --json``; defaults comma-joined."""
     return [
         {
             "name": task.name,

@@ -46,9 +46,9 @@ def test_accumulation_equals_the_big_batch(numbers, tmp_path, changes):
 
 
 def test_uneven_parts_weigh_by_their_samples(numbers, tmp_path):
-    """50 rows by 8 leave a step of 2; with budgets of tokens every part has another size."""
-    loop = numbers(tmp_path, dropout=0.0, batch_tokens=14, optimizer="sgd")
-    step = next(loop.reader.steps(0))
+    """55 rows by 8 leave a step of 7, which falls into parts of 4 and 3."""
+    loop = numbers(tmp_path, rows=55, dropout=0.0, accumulation=2, optimizer="sgd")
+    step = next(step for step in loop.reader.steps(0) if len(step.rows) == 7)
     assert len({len(part["label"]) for part in step.parts}) > 1
     whole = loop.recipe.collate(loop.recipe.features(loop.recipe.rows.fetch(step.rows)))
     loss = loop.recipe.loss(loop.model, whole, "model").total / len(step.rows)
@@ -56,7 +56,7 @@ def test_uneven_parts_weigh_by_their_samples(numbers, tmp_path):
     expected = [parameter.grad.clone() for parameter in loop.model.parameters()]
     loop.model.zero_grad()
     measured, _ = loop._forward_and_backward(step, float(len(step.rows)), "model")
-    assert measured == pytest.approx(float(loss))
+    assert measured == pytest.approx(loss.item())
     for parameter, gradient in zip(loop.model.parameters(), expected, strict=True):
         assert torch.allclose(parameter.grad, gradient, atol=1e-6)
 

@@ -228,6 +228,18 @@ def test_resuming_a_finished_run_returns_its_facts_and_other_settings_are_named(
         finetune("sentiment", dataset=reviews, output=output, **{**tiny, "epochs": 3}, seed=7, resume=True)
 
 
+def test_resuming_an_unfinished_run_with_other_settings_or_data_names_them(reviews, tiny, tmp_path, monkeypatch):
+    def fails(*arguments):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("quintet.finetune.training.train", fails)
+    with pytest.raises(KeyboardInterrupt):
+        finetune("sentiment", dataset=reviews, output=tmp_path / "out", **tiny)
+    reviews.write_text(reviews.read_text() + "one more,good\n")
+    with pytest.raises(TrainingError, match=r"but clip was 1.0 and is 2.0, train data was '\w+' and is '\w+'"):
+        finetune("sentiment", dataset=reviews, output=tmp_path / "out", **tiny, clip=2.0, resume=True)
+
+
 @pytest.mark.parametrize(
     "changes, words",
     [

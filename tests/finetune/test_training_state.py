@@ -105,9 +105,9 @@ def test_torch_saving_to_a_full_disk_is_an_os_error():
 
 
 def test_other_settings_or_data_are_named(tmp_path):
-    StateFolder(tmp_path, {"epochs": 3, "seed": 1, "training data": "ab"}).save({}, Position(step=1))
+    StateFolder(tmp_path, {"epochs": 3, "seed": 1, "training data": "ab"}).claim()
     with pytest.raises(TrainingError, match="epochs was 3 and is 4, training data was 'ab' and is 'cd'"):
-        StateFolder(tmp_path, {"epochs": 4, "seed": 1, "training data": "cd"}).load()
+        StateFolder(tmp_path, {"epochs": 4, "seed": 1, "training data": "cd"}).claim()
 
 
 def test_a_broken_state_is_an_error_that_says_what_to_do(tmp_path):

@@ -188,15 +188,6 @@ def test_an_empty_file_is_an_error(bert, tmp_path):
         run("sentiment", tmp_path / "empty.csv", model=bert)
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
-def test_a_read_only_folder_is_an_error(bert, reviews, tmp_path):
-    folder = tmp_path / "locked"
-    folder.mkdir()
-    folder.chmod(0o500)
-    with pytest.raises(DataError, match="cannot be written to"):
-        run("sentiment", reviews, model=bert, output=folder / "answers.csv")
-
-
 def test_a_folder_that_cannot_be_written_is_an_error(bert, reviews, tmp_path, monkeypatch):
     def refuse(*_, **__):
         raise PermissionError(13, "Permission denied")
