@@ -12,6 +12,7 @@ import dataclasses
 import functools
 import inspect
 import json
+import os
 import sys
 import traceback
 from collections.abc import Callable, Mapping, Sequence
@@ -49,11 +50,13 @@ class Answer:
         document: for programs; printed under ``--json``.
         show: draws it for people.
         failed: whether the exit code is 1 although there is an answer.
+        summary: one line about it, for stderr where the answer itself goes to a program.
     """
 
     document: Any
     show: Callable[[Console], None]
     failed: bool = False
+    summary: str = ""
 
 
 def command(function: Callable[..., Answer]) -> Callable[..., Answer]:
@@ -75,8 +78,12 @@ def command(function: Callable[..., Answer]) -> Callable[..., Answer]:
         except Exception as error:
             reason = f"{type(error).__name__}: {error} (not an error that was foreseen; --debug shows where it arose)"
             raise _ended(reason, 1, debug) from error
-        if as_json:
+        if os.environ.get("RANK", "0") != "0":
+            pass  # of several processes that train together the first one speaks
+        elif as_json:
             sys.stdout.write(json.dumps(answer.document, ensure_ascii=False, indent=1) + "\n")
+            if answer.failed:
+                print(answer.summary, file=sys.stderr)
         else:
             answer.show(_console())
         raise typer.Exit(1 if answer.failed else 0)
@@ -255,7 +262,9 @@ def run(
             **options,
         )
     results = summary.results if summary.output is None else _written(summary.output)
-    return Answer(results, lambda console: _print_results(console, summary), failed=summary.failed > 0)
+    return Answer(
+        results, lambda console: _print_results(console, summary), failed=summary.failed > 0, summary=str(summary)
+    )
 
 
 def _written(path: Path) -> list[dict[str, Any]]:

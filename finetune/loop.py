@@ -200,12 +200,15 @@ class Loop:
             )
         value, position = metrics[self.recipe.metric], self.position
         sign = 1 if self.recipe.higher_is_better else -1
-        is_best = position.best_metric is None or sign * value > sign * position.best_metric
+        # Of equal metrics the lower loss decides: on a small split many steps, the first included, have the same one.
+        loss = metrics.get("loss", 0.0)
+        merit = (sign * value, -loss)
+        is_best = position.best_metric is None or merit > (sign * position.best_metric, -(position.best_loss or 0.0))
         position.measurements_since_best = 0 if is_best else position.measurements_since_best + 1
         if is_best:
             writes = self.state if self.accelerator.is_main_process else None
             if writes is None or writes.save_best(self._trained_weights(), position.step):
-                position.best_metric, position.best_step = value, position.step
+                position.best_metric, position.best_loss, position.best_step = value, loss, position.step
         if self.average:
             self.average.swap()
         self.model.train()

@@ -29,6 +29,11 @@ def open_output(folder: Path, *, resume: bool, overwrite: bool) -> None:
         ) from error
     if not files:
         return
+    if not resume and _is_failed_start(folder, files):
+        for name in files:
+            path = folder / name
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+        return
     found = ", ".join(files[:5]) + (" …" if len(files) > 5 else "")
     if not (resume or overwrite):
         raise UsageError(
@@ -43,3 +48,8 @@ def open_output(folder: Path, *, resume: bool, overwrite: bool) -> None:
     if overwrite:
         for path in folder.iterdir():
             shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
+
+
+def _is_failed_start(folder: Path, files: list[str]) -> bool:
+    """Whether all that is there was left by a run that ended before its first step, so that nothing is lost with it."""
+    return SETTINGS_FILE in files and set(files) <= {SETTINGS_FILE, "state"} and not list(folder.glob("state/step-*"))

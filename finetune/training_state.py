@@ -45,6 +45,7 @@ class Position:
         step: optimizer steps done.
         best_step: the step after which the best metric was measured; None before the first measurement.
         best_metric: its value.
+        best_loss: the validation loss then, which decides between equal metrics.
         measurements_since_best: for early stopping.
         seconds: wall time of training so far, over all resumed runs.
         step_seconds: the part of it spent in steps, without evaluations and saving.
@@ -57,6 +58,7 @@ class Position:
     step: int = 0
     best_step: int | None = None
     best_metric: float | None = None
+    best_loss: float | None = None
     measurements_since_best: int = 0
     seconds: float = 0.0
     step_seconds: float = 0.0

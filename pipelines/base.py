@@ -118,6 +118,8 @@ class Pipeline(ABC):
                 return {"error": output.reason}
             return self.postprocess(output, settings)
 
+        if hasattr(inputs, "iloc") and hasattr(inputs, "columns"):  # iterating over a data frame gives its column names
+            raise UsageError("expected texts, got a whole data frame; give the column with the texts: frame['text'].")
         if self.is_single(inputs):
             outputs = self._stream([inputs], settings, limits, on_error)
             return self.finish_single(inputs, next(map(answer, outputs)), settings)

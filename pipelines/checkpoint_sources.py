@@ -59,6 +59,8 @@ def find_checkpoint(model: str | Path, *, revision: str | None = None) -> Place:
         WeightsError: the Hub cannot be reached and the checkpoint is not in the cache, or it may not be read.
     """
     text = str(model)
+    if not text:
+        raise UsageError("model is empty; give an embedded name, a folder, or a Hub id, or leave it out.")
     if isinstance(model, str) and text in embedded_names():
         return Place(text, EMBEDDED_FOLDER / text)
     path = Path(text).expanduser()

@@ -113,7 +113,9 @@ def find_device(device: int | str | torch.device | None) -> torch.device:
         raise UsageError(f"device is {device!r}; expected cpu, a number, or for instance cuda:0.") from error
     known = {"cpu", "meta", *([accelerator.type] if accelerator else [])}
     if found.type not in known:
-        raise UsageError(f"device is {device!r}, which this machine does not have; it has {', '.join(sorted(known))}.")
+        raise UsageError(
+            f"device is {device!r}, which this machine does not have; it has {', '.join(sorted(known - {'meta'}))}."
+        )
     count = torch.accelerator.device_count() if accelerator and found.type == accelerator.type else 1
     if (found.index or 0) >= count:
         raise UsageError(f"device is {device!r}, but this machine has {count} of that kind, counted from 0.")

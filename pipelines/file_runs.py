@@ -104,6 +104,7 @@ def run(
     row = find_task(task)
     target = None if output is None else _checked_output(Path(output))
     found = find_inputs(inputs, row, columns, as_text=text)
+    _check_no_input_is_output(found, target)
     classify = _as_pipeline(row, model, settings)
     watch = _Watch(progress, found)
     if target is None or not found.files:
@@ -206,7 +207,9 @@ def _result(row: InputRow, answer: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _renamed(name: str, values: Mapping[str, Any]) -> str:
-    return f"predicted_{name}" if name in values else name
+    while name in values:
+        name = f"predicted_{name}"
+    return name
 
 
 def _write(target: Path, pairs: Iterable[Pair], columns: Sequence[str] | None = None) -> None:
@@ -251,6 +254,12 @@ def _checked_output(output: Path) -> Path:
     if not output.parent.is_dir():
         raise DataError(f"the folder '{output.parent.name}' for --output {output.name} does not exist; make it first.")
     return output
+
+
+def _check_no_input_is_output(inputs: RunInputs, target: Path | None) -> None:
+    same = [file.name for file in inputs.files if target is not None and Path(file.path).resolve() == target.resolve()]
+    if same:
+        raise UsageError(f"--output {same[0]} is also an input, which would be lost; give another file.")
 
 
 def _format(output: Path) -> str:

@@ -81,7 +81,8 @@ class TextClassificationOptions:
         truncations = (True, False, None, "longest_first", "only_first", "only_second", "do_not_truncate")
         if self.truncation not in truncations:
             raise UsageError(f"truncation is {self.truncation!r}; expected one of {', '.join(map(str, truncations))}.")
-        if self.neutral is not None and not 0 <= self.neutral <= 1:
+        is_number = isinstance(self.neutral, int | float)
+        if self.neutral is not None and not (is_number and 0 <= self.neutral <= 1):
             raise UsageError(f"neutral is {self.neutral!r}; expected a probability in [0, 1], for instance 0.6.")
 
     @property

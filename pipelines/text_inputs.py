@@ -80,7 +80,7 @@ def _checked(text: Any, expected: str) -> str:
             "or with errors='replace'."
         )
     if text is None:
-        raise InputError(f"expected {expected}, got None; leave missing values out, or give an empty text.")
+        raise InputError(f"expected {expected}, got None; leave missing values out.")
     if isinstance(text, bytes | bytearray):
         raise InputError(f"expected {expected}, got {type(text).__name__}; decode it first: value.decode('utf-8').")
     if isinstance(text, float) and math.isnan(text):

@@ -240,6 +240,10 @@ class TextTokenizer:
         """Writes the files from which this tokenizer, or ``transformers.AutoTokenizer``, loads again; their paths."""
         folder.mkdir(parents=True, exist_ok=True)
         if self.transformers_tokenizer is not None:
+            if self.max_length is not None:
+                # a tokenizer that knows no limit would let plain transformers run over the model's
+                limit = min(self.max_length, self.transformers_tokenizer.model_max_length)
+                self.transformers_tokenizer.model_max_length = limit
             saved = self.transformers_tokenizer.save_pretrained(folder)
             _remove_local_paths(folder / TOKENIZER_SETTINGS_FILE)
             return sorted({Path(file) for file in saved if Path(file).is_file()})

@@ -44,7 +44,7 @@ def trained(tmp_path_factory):
             "--output",
             "out",
             "--epochs",
-            "4",
+            "20",
             "--batch-size",
             "8",
             "--learning-rate",

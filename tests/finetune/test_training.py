@@ -252,3 +252,20 @@ def test_resuming_an_unfinished_run_with_other_settings_or_data_names_them(revie
 def test_what_this_machine_or_task_does_not_have_is_refused(reviews, tiny, tmp_path, changes, words):
     with pytest.raises(UsageError, match=words):
         finetune("sentiment", dataset=reviews, output=tmp_path / "out", **{**tiny, **changes})
+
+
+def test_of_equal_metrics_the_lower_loss_is_kept(tmp_path):
+    rows = [{"text": f"{word} {number}", "label": word} for number in range(30) for word in ("good", "bad")]
+    facts = finetune(
+        "sentiment",
+        model="lstm",
+        dataset=rows,
+        output=tmp_path / "out",
+        model_args={"embedding_size": 8, "hidden_size": 8},
+        learning_rate=0.01,
+        epochs=6,
+        batch_size=8,
+    )
+    assert facts.training.best_metric == 1.0
+    # accuracy is perfect long before the end, and the loss goes on falling
+    assert facts.training.best_step == facts.training.steps

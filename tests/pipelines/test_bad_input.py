@@ -86,3 +86,20 @@ def test_a_family_without_weights_says_train_it_first():
 def test_a_folder_without_a_checkpoint_is_refused(tmp_path):
     with pytest.raises(WeightsError, match=r"has no config\.json"):
         pipeline("sentiment", tmp_path)
+
+
+def test_a_whole_data_frame_is_refused_with_the_way_out(bert):
+    import pandas
+
+    with pytest.raises(UsageError, match=r"got a whole data frame; give the column with the texts: frame\['text'\]"):
+        bert(pandas.DataFrame({"text": ["good"]}))
+
+
+def test_an_empty_model_name_is_refused():
+    with pytest.raises(UsageError, match="model is empty; give an embedded name, a folder, or a Hub id"):
+        pipeline("sentiment", model="")
+
+
+def test_neutral_must_be_a_number(bert):
+    with pytest.raises(UsageError, match=r"neutral is '0\.6'; expected a probability in \[0, 1\]"):
+        bert("good", neutral="0.6")

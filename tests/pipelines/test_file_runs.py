@@ -289,3 +289,19 @@ def test_a_file_that_changes_during_the_run_is_an_error(bert, reviews, monkeypat
     monkeypatch.setattr(run_parts.RunParts, "add", add_and_change)
     with pytest.raises(DataError, match=r"reviews\.csv was changed while it was read; run it again"):
         run("sentiment", reviews, model=bert, output=reviews.with_name("answers.csv"))
+
+
+def test_an_input_is_never_the_output(bert, tmp_path):
+    path = tmp_path / "texts.csv"
+    path.write_text("text\na good film\n", encoding="utf-8")
+    with pytest.raises(UsageError, match=r"--output texts\.csv is also an input, which would be lost"):
+        run("sentiment", path, model=bert, output=path)
+    assert path.read_text(encoding="utf-8") == "text\na good film\n"
+
+
+def test_results_of_results_keep_every_column(bert, tmp_path):
+    path = tmp_path / "once.jsonl"
+    path.write_text('{"text": "a good film", "label": "x", "predicted_label": "y"}\n', encoding="utf-8")
+    (row,) = run("sentiment", path, model=bert).results
+    assert (row["label"], row["predicted_label"]) == ("x", "y")
+    assert row["predicted_predicted_label"] in ("negative", "positive")
