@@ -22,7 +22,7 @@ from .recipe import TrainingRows
 from .settings import FinetuneSettings
 
 MASK_PROBABILITY = 0.1  # Tang et al. 2019, section 4.2: p_mask
-REPLACE_PROBABILITY = 0.15  # as often as BERT hides words; on SST-2 0.1 and 0.2 did as well
+REPLACE_PROBABILITY = 0.15  # as often as BERT hides words (Devlin et al. 2019, section 3.1)
 NGRAM_LENGTHS = (1, 5)  # Tang et al. 2019: n is drawn uniformly from these, both included
 
 LONGEST_MEAN_WORD = 20
