@@ -46,7 +46,7 @@ def is_head(model: torch.nn.Module, name: str) -> bool:
     """Whether a weight was put on top of the encoder: all that is outside of the base model, or in ``classifier``."""
     prefix = getattr(model, "base_model_prefix", "")
     has_base = bool(prefix) and hasattr(model, prefix)
-    return ".classifier." in f".{name}" or (has_base and not name.startswith(prefix + "."))
+    return ".classifier." in f".{name}." or (has_base and not name.startswith(prefix + "."))
 
 
 def build_optimizer(groups: Sequence[ParameterGroup], kind: str, device: torch.device) -> torch.optim.Optimizer:

@@ -120,6 +120,11 @@ def _portable(state: dict[str, torch.Tensor], dtype: torch.dtype) -> dict[str, t
 
 
 def _move(source: Path, target: Path) -> None:
+    # safetensors writes files that only their owner may read; weights are as public as the files beside them
+    mode = (source / CONFIG_FILE).stat().st_mode
+    for path in source.iterdir():
+        if path.is_file():
+            path.chmod(mode)
     if not target.exists():
         os.replace(source, target)
         return

@@ -163,3 +163,11 @@ def test_a_place_that_cannot_be_written_to_is_a_sentence(tokenizer, tmp_path):
         WeightsError, match=r"the checkpoint cannot be written to folder 'reviews' \((File exists|Not a directory)\)"
     ):
         save_checkpoint(small(), tokenizer, tmp_path / "file" / "reviews")
+
+
+def test_weights_may_be_read_by_whoever_may_read_the_configuration(tmp_path):
+    model = build_model("lstm", vocab_size=9, labels=["a", "b"], problem_type="single_label_classification")
+    tokenizer = train_tokenizer(["a b c"], "wordlevel", 16, 8)
+    save_checkpoint(model, tokenizer, tmp_path / "out", labels=["a", "b"], task="text-classification")
+    modes = {path.name: path.stat().st_mode for path in (tmp_path / "out").iterdir() if path.is_file()}
+    assert modes["model.safetensors"] == modes["config.json"]
