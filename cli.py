@@ -1,8 +1,9 @@
 """The command line: one thin function a command, over the Python call of the same name.
 
 Every command also takes ``--json`` (one JSON document to stdout, all else to stderr) and ``--debug`` (tracebacks).
-Exit codes: 0 done, 1 failed or some rows failed, 2 wrong usage. Nothing heavy is imported at module level: the help
-of every command must come at once.
+Exit codes: 0 done, 1 failed or some rows failed, 2 wrong usage. With ``--json`` an error that ends the command is the
+document ``{"error": "one sentence", "exit": 2}``. Nothing heavy is imported at module level: the help of every command
+must come at once.
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ import json
 import os
 import sys
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
@@ -28,6 +30,7 @@ from .pipelines.tasks import task_rows
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.progress import Progress, TaskID
 
     from .cards.facts import EvaluationFacts
     from .finetune.dry_run import DryRun
@@ -67,24 +70,23 @@ def command(function: Callable[..., Answer]) -> Callable[..., Answer]:
         as_json, debug = arguments.pop("json"), arguments.pop("debug")
         try:
             # Libraries print; a program that reads our JSON must not have to guess which line is ours.
-            with contextlib.redirect_stdout(sys.stderr):
+            with contextlib.redirect_stdout(sys.stderr), warnings.catch_warnings():
+                warnings.showwarning = _show_warning
                 answer = function(**arguments)
         except QuintetError as error:
-            raise _ended(str(error), error.exit_code, debug) from error
+            raise _ended(str(error), error.exit_code, as_json, debug) from error
         except KeyboardInterrupt as error:
-            raise _ended("interrupted", 130, debug) from error
+            raise _ended("interrupted", 130, as_json, debug) from error
         except BrokenPipeError as error:
             raise typer.Exit(1) from error
         except Exception as error:
             reason = f"{type(error).__name__}: {error} (not an error that was foreseen; --debug shows where it arose)"
-            raise _ended(reason, 1, debug) from error
-        if os.environ.get("RANK", "0") != "0":
-            pass  # of several processes that train together the first one speaks
-        elif as_json:
-            sys.stdout.write(json.dumps(answer.document, ensure_ascii=False, indent=1) + "\n")
+            raise _ended(reason, 1, as_json, debug) from error
+        if as_json:
+            _print_document(answer.document)
             if answer.failed:
                 print(answer.summary, file=sys.stderr)
-        else:
+        elif _is_first_process():
             answer.show(_console())
         raise typer.Exit(1 if answer.failed else 0)
 
@@ -121,11 +123,33 @@ def _hints(function: Callable[..., Any]) -> list[Any]:
     return [hints[name] for name in signature.parameters]
 
 
-def _ended(reason: str, code: int, debug: bool) -> typer.Exit:
+def _show_warning(message: Warning | str, category: type[Warning], *_: Any) -> None:
+    """A warning as a line for people: where in the code it arose says nothing to them. Of several processes one speaks."""
+    if _is_first_process():
+        print(f"warning: {message}", file=sys.stderr)
+
+
+def _ended(reason: str, code: int, as_json: bool, debug: bool) -> typer.Exit:
+    """What ends a command that failed, once the reason has been said to people and, with ``--json``, to a program."""
     if debug:
         traceback.print_exc()
-    print(f"error: {reason}", file=sys.stderr)
+    # Flags are wrong in all processes alike; what one process alone ran into has to be said by that one.
+    if _is_first_process() or code != UsageError.exit_code:
+        print(f"error: {reason}", file=sys.stderr)
+    if as_json:
+        _print_document({"error": reason, "exit": code})
     return typer.Exit(code)
+
+
+def _print_document(document: Any) -> None:
+    if _is_first_process():
+        # str: a parquet file may hold dates
+        sys.stdout.write(json.dumps(document, ensure_ascii=False, indent=1, default=str) + "\n")
+
+
+def _is_first_process() -> bool:
+    """Whether this process speaks: of several that train together the first one does."""
+    return os.environ.get("RANK", "0") == "0"
 
 
 def _console(*, stderr: bool = False) -> Console:
@@ -237,6 +261,10 @@ def run(
     """Classify texts, lines of stdin, or the rows of a file; a file run that was stopped goes on when repeated."""
     from .pipelines.file_runs import run as run_
 
+    if all_labels and top_k is not None:
+        raise UsageError(
+            f"--top-k {top_k} and --all-labels were given, which exclude each other; leave one of them out."
+        )
     options: dict[str, Any] = {"neutral": neutral, "function_to_apply": function_to_apply}
     if all_labels or top_k is not None:
         options["top_k"] = None if all_labels else top_k
@@ -245,7 +273,7 @@ def run(
         options["truncation"] = True
     if on_error is not None:
         options["on_error"] = on_error
-    with _progress("rows") as advance:
+    with _progress("rows") as bar:
         summary = run_(
             task,
             inputs[0] if len(inputs) == 1 else inputs,
@@ -258,23 +286,32 @@ def run(
             dtype=dtype,
             fast=fast,
             trust_remote_code=trust_remote_code,
-            progress=advance,
+            progress=bar.advance,
+            announce=bar.announce,
             **options,
         )
-    results = summary.results if summary.output is None else _written(summary.output)
+    results = summary.results if summary.output is None else _written(summary.output, summary.columns)
     return Answer(
         results, lambda console: _print_results(console, summary), failed=summary.failed > 0, summary=str(summary)
     )
 
 
-def _written(path: Path) -> list[dict[str, Any]]:
-    """The rows of a results file, numbers as numbers also where the format knows text only."""
+def _written(path: Path, columns: Mapping[str, str]) -> list[dict[str, Any]]:
+    """The rows of a results file; also of a table the answers have numbers for numbers, and no entry without a value.
+
+    Args:
+        path: the file.
+        columns: what each column of the answers is called in it.
+    """
     from .pipelines.records import Record, read_records
 
     rows = [dict(record.values) for record in read_records(path) if isinstance(record, Record)]
     for row in rows:
-        if isinstance(row.get("score"), str):
-            row["score"] = float(row["score"]) if row["score"] else None
+        for name, written in columns.items():
+            if row.get(written) in (None, ""):
+                row.pop(written, None)
+            elif name in ("score", "scores", "windows") and isinstance(row[written], str):
+                row[written] = json.loads(row[written])
     return rows
 
 
@@ -307,27 +344,46 @@ def _cell(value: Any) -> str:
     return f"{value:.4f}" if isinstance(value, float) else str(value)
 
 
+@dataclasses.dataclass(frozen=True)
+class _Bar:
+    """What is being done, as a bar on stderr.
+
+    Attributes:
+        progress: draws it.
+        job: its line.
+    """
+
+    progress: Progress
+    job: TaskID
+
+    def advance(self, done: int, total: int | None = None) -> None:
+        """Shows how many rows are done, with the rate and the time left."""
+        speed = self.progress.tasks[0].speed
+        rate = f"{speed:,.0f}" if speed else "–"
+        self.progress.update(self.job, description="", completed=done, total=total, rate=rate, visible=True)
+
+    def announce(self, text: str) -> None:
+        """Shows what is being done while nothing is counted: a bar without an end."""
+        # at once, since a small file is read before the next time that the bar would be drawn
+        self.progress.update(self.job, description=text, total=None, visible=True, refresh=True)
+
+
 @contextlib.contextmanager
-def _progress(unit: str) -> Any:
-    """A bar on stderr with rate and time left, where stderr is a terminal; yields ``advance(done, total)``."""
+def _progress(unit: str) -> Iterator[_Bar]:
+    """A bar on stderr with rate and time left, where stderr is a terminal."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
 
     console = _console(stderr=True)
     columns = (
         SpinnerColumn(),
+        TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
         TextColumn("{task.fields[rate]} " + unit + "/s"),
         TimeRemainingColumn(),
     )
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
-        job = bar.add_task("", total=None, rate="–", visible=False)
-
-        def advance(done: int, total: int | None = None) -> None:
-            speed = bar.tasks[0].speed
-            bar.update(job, completed=done, total=total, rate=f"{speed:,.0f}" if speed else "–", visible=True)
-
-        yield advance
+        yield _Bar(bar, bar.add_task("", total=None, rate="–", visible=False))
 
 
 # -------------------------------------------------------------------------------------------- finetune
@@ -496,7 +552,7 @@ def evaluate(
     from .cards.facts import to_json
     from .finetune.evaluation import evaluate as evaluate_
 
-    with _progress("rows") as advance:
+    with _progress("rows") as bar:
         facts = evaluate_(
             checkpoint,
             dataset=dataset,
@@ -516,7 +572,7 @@ def evaluate(
             dtype=dtype,
             fast=fast,
             trust_remote_code=trust_remote_code,
-            progress=advance,
+            progress=bar.advance,
         )
     return Answer(to_json(facts), lambda console: _print_evaluation(console, facts, mistakes=5))
 
@@ -599,7 +655,22 @@ def data(
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """The console script ``quintet``."""
-    app(args=list(arguments) if arguments is not None else None)
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    if not _asks_for_json(given):
+        app(args=given)
+        return
+    try:
+        code = app(args=given, standalone_mode=False)
+    except Exception as error:
+        if not hasattr(error, "format_message"):  # what typer raises for an unknown option or a missing argument
+            raise
+        code = _ended(error.format_message(), error.exit_code, as_json=True, debug=False).exit_code  # type: ignore[attr-defined]
+    sys.exit(code)
+
+
+def _asks_for_json(arguments: Sequence[str]) -> bool:
+    options = arguments[: arguments.index("--")] if "--" in arguments else arguments
+    return "--json" in options
 
 
 def finetune_main() -> None:

@@ -1,10 +1,11 @@
-"""Peak memory and time of reading, splitting and fingerprinting 10 thousand and 1 million csv rows.
+"""Peak memory and time of reading, splitting and fingerprinting 10 thousand and 1 million csv rows, and of training.
 
     python benchmarks/data_memory.py [ROWS …]
 
 Each size runs in a process of its own, twice: the first time the csv is converted to Arrow, the second time the
 converted file is found in the cache. The csv is generated; nothing is downloaded. Resident memory includes the
-libraries (the first line of the table) and the pages of mapped files that were looked at.
+libraries (the first line of the table) and the pages of mapped files that were looked at. Training is 50 steps of
+``quintet finetune sentiment --model textcnn`` on the whole file: reading, splits, tokenizer, lengths, steps, export.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from pathlib import Path
 
 ROWS = (10_000, 1_000_000)
 WORDS = 20  # of a text, about 125 characters
+NUMBERS = 50_000  # different last words, so that texts differ and the vocabulary stays that of a language
 
 
 def write_csv(path: Path, rows: int) -> None:
@@ -35,7 +37,7 @@ def write_csv(path: Path, rows: int) -> None:
         writer.writerow(["review", "stars"])
         for number in range(rows):
             writer.writerow(
-                [f"{' '.join(draw.choices(words, k=WORDS))}, {number}", draw.choice(["positive", "negative"])]
+                [f"{' '.join(draw.choices(words, k=WORDS))}, {number % NUMBERS}", draw.choice(["positive", "negative"])]
             )
 
 
@@ -73,6 +75,24 @@ def run(path: str, cache: str) -> dict:
     return json.loads(done.stdout.splitlines()[-1])
 
 
+def train(path: Path, cache: str) -> tuple[float, int]:
+    """Seconds of a whole training run, and the largest resident memory of its process."""
+    with tempfile.TemporaryDirectory() as output:
+        options = ["--columns", "text=review,label=stars", "--max-steps", "50", "--validation-fraction", "0.001"]
+        command = [sys.executable, "-m", "quintet", "finetune", "sentiment", "--model", "textcnn", "--dataset", str(path)]
+        start = time.perf_counter()
+        done = subprocess.run(
+            [*command, *options, "--output", f"{output}/model"],
+            env={**os.environ, "HF_DATASETS_CACHE": cache},
+            capture_output=True,
+            text=True,
+        )
+        if done.returncode:
+            sys.exit(done.stderr)
+        facts = json.loads(Path(output, "model", "run.json").read_text(encoding="utf-8"))
+        return time.perf_counter() - start, facts["training"]["peak_memory_bytes"]
+
+
 def main(sizes: list[int]) -> None:
     """Prints the table."""
     print(f"{'rows':>10} {'csv':>9} {'':14} {'seconds':>8} {'peak RSS':>10} {'above libraries':>16} {'a row':>8}")
@@ -91,6 +111,8 @@ def main(sizes: list[int]) -> None:
                     f"{size:>10,} {path.stat().st_size / 2**20:>5,.0f} MiB {step:14} {found['seconds']:>8.1f} "
                     f"{found['peak'] / 2**20:>6,.0f} MiB {above / 2**20:>12,.0f} MiB {above / size:>6,.0f} B"
                 )
+            seconds, peak = train(path, folder)
+            print(f"{size:>10,} {'':>9} {'50 steps':14} {seconds:>8.1f} {peak / 2**20:>6,.0f} MiB", flush=True)
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ from typing import Any, Literal
 from .facts_io import FactsError, from_json, read_json, to_json, write_json
 
 __all__ = [
+    "CHECKPOINT_PLACEHOLDER",
     "FILE_NAME",
     "SCHEMA",
     "BaselineFact",
@@ -22,6 +23,7 @@ __all__ = [
     "ClassFact",
     "DataFacts",
     "EvaluationFacts",
+    "ExampleFact",
     "FactsError",
     "HardwareFacts",
     "MetricFact",
@@ -211,6 +213,7 @@ class TrainingFacts:
         train_loss: mean over the last epoch.
         resumes: how often the run was taken up again.
         energy_watt_hours: where it was measured.
+        notes: what a person should know about it; one sentence each.
     """
 
     steps: int
@@ -231,6 +234,7 @@ class TrainingFacts:
     train_loss: float | None = None
     resumes: int = 0
     energy_watt_hours: float | None = None
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -272,7 +276,9 @@ class EvaluationFacts:
         baselines: free rules on the same rows.
         mistakes: the most confident wrong answers, most confident first.
         tolerance: a recomputed value may differ by this times max(1, |value|).
-        notes: what could not be computed, and why; one sentence each.
+        notes: what a person should know, such as what could not be computed, and why; one sentence each.
+        training_rows: rows whose text the checkpoint was trained on, case and spacing aside; an estimate where it was
+            trained on more than a million texts, None where that is not known.
         data: the data set as read; None where it is that of the run.
         device: ``cpu``, ``cuda`` or ``mps``.
         seconds: wall time of the predictions.
@@ -297,6 +303,7 @@ class EvaluationFacts:
     mistakes: tuple[MistakeFact, ...] = ()
     tolerance: float = 1e-4
     notes: tuple[str, ...] = ()
+    training_rows: int | None = None
     data: DataFacts | None = None
     device: str | None = None
     seconds: float | None = None
@@ -309,13 +316,36 @@ class EvaluationFacts:
         return next((metric for metric in self.metrics if metric.name == name), None)
 
 
+CHECKPOINT_PLACEHOLDER = "<checkpoint>"
+"""Stands in the code of a `UsageFact` where a card names the checkpoint."""
+
+
 @dataclass(frozen=True)
 class UsageFact:
-    """A snippet that was run, with what it printed; ``library`` is ``quintet`` or ``transformers``."""
+    """A snippet that was run, with what it printed.
+
+    Attributes:
+        library: ``quintet`` or ``transformers``.
+        code: Python; `CHECKPOINT_PLACEHOLDER` in place of the Hub id, or of the folder that it was run with.
+        output: what it wrote to stdout.
+    """
 
     library: str
     code: str
     output: str
+
+
+@dataclass(frozen=True)
+class ExampleFact:
+    """An input and the checkpoint's whole answer, to be shown, and to be compared after moving the checkpoint.
+
+    Attributes:
+        inputs: by the names of the task's columns: ``{"text": …}``, or ``{"text": …, "text_pair": …}``.
+        outputs: what the pipeline answers with ``top_k=None`` in float32: label and score of each class.
+    """
+
+    inputs: Mapping[str, Any]
+    outputs: tuple[Mapping[str, Any], ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -337,6 +367,7 @@ class RunFacts:
         max_length: tokens that the model takes in one piece.
         weights_sha256: of ``model.safetensors``; None if the weights are in several files.
         weights_bytes: of all weight files.
+        files_sha256: name -> sha256 of each file that the answers depend on: configuration, weights, tokenizer, code.
         command: that repeats the run; base names only.
         settings: every setting with its value.
         changed_settings: names of the settings that differ from their defaults.
@@ -347,9 +378,14 @@ class RunFacts:
         training: how; None for a checkpoint made elsewhere.
         evaluations: on splits that it was not trained on.
         calibration: None where the scores are as trained.
-        licence: chosen by the owner; None until then.
+        licence: chosen by the owner, in the Hub's spelling; None until then.
+        licence_name: of a licence that is ``other``.
+        licence_link: URL, or name of a file beside the weights, of a licence that is ``other``.
         languages: ISO 639-1 codes of the training texts; None if unknown.
         usages: snippets that were run, with their outputs.
+        examples: inputs with the answers that these weights give.
+        pictures: names of the picture files beside the card: ``confusion.png``, ``curves.png``.
+        repository: Hub id that the card was last written for; None until it is published.
         finished: date of the run, ``2025-01-31``, in UTC.
     """
 
@@ -367,6 +403,7 @@ class RunFacts:
     max_length: int | None = None
     weights_sha256: str | None = None
     weights_bytes: int | None = None
+    files_sha256: Mapping[str, str] = field(default_factory=dict)
     command: str | None = None
     settings: Mapping[str, Any] = field(default_factory=dict)
     changed_settings: tuple[str, ...] = ()
@@ -378,8 +415,13 @@ class RunFacts:
     evaluations: tuple[EvaluationFacts, ...] = ()
     calibration: CalibrationFacts | None = None
     licence: str | None = None
+    licence_name: str | None = None
+    licence_link: str | None = None
     languages: tuple[str, ...] | None = None
     usages: tuple[UsageFact, ...] = ()
+    examples: tuple[ExampleFact, ...] = ()
+    pictures: tuple[str, ...] = ()
+    repository: str | None = None
     finished: str | None = None
 
 

@@ -32,21 +32,21 @@ BLOCK_ROWS = 1024
 """Rows that the teacher labels between two writes to the disk."""
 
 
-def distillation_loss(logits: torch.Tensor, teacher: torch.Tensor, settings: FinetuneSettings) -> torch.Tensor:
-    """Distance of ``logits`` from the teacher's, both (batch, classes) float32, summed over the batch; a scalar.
+def distillation_losses(logits: torch.Tensor, teacher: torch.Tensor, settings: FinetuneSettings) -> torch.Tensor:
+    """Distance of each row of ``logits`` from the teacher's, both (batch, classes) float32; (batch,).
 
     ``mse``: squared error, averaged over classes (Tang et al. 2019, equation 5). ``kl``: KL divergence of the
     distributions at the temperature, times its square, which keeps gradients of the same size (Hinton et al. 2015).
     """
     if settings.teacher_loss == "mse":
-        return functional.mse_loss(logits, teacher, reduction="sum") / logits.shape[-1]
+        return functional.mse_loss(logits, teacher, reduction="none").mean(-1)
     temperature = settings.teacher_temperature
     return temperature**2 * functional.kl_div(
         functional.log_softmax(logits / temperature, dim=-1),
         functional.log_softmax(teacher / temperature, dim=-1),
-        reduction="sum",
+        reduction="none",
         log_target=True,
-    )
+    ).sum(-1)
 
 
 def altered_text(text: str, other: str, ways: Sequence[str], mask: str, seed: Sequence[int]) -> str:
@@ -110,7 +110,7 @@ class AlteredRows:
         return len(self.rows) * (1 + self.copies)
 
     def fetch(self, indices: np.ndarray) -> Mapping[str, Sequence[Any]]:
-        """The columns of the rows; row ``len(rows) + i`` is a copy of row ``i % len(rows)``."""
+        """The columns of the rows and ``altered``; row ``len(rows) + i`` is a copy of row ``i % len(rows)``."""
         columns = dict(self.rows.fetch(indices % len(self.rows)))
         is_copy = indices >= len(self.rows)
         others = iter(self._others(indices[is_copy]))
@@ -118,6 +118,7 @@ class AlteredRows:
             altered_text(text, next(others), self.ways, self.mask, (self.seed, int(index))) if copied else text
             for index, text, copied in zip(indices, columns["text"], is_copy, strict=True)
         ]
+        columns["altered"] = is_copy.tolist()
         return columns
 
     def _others(self, indices: np.ndarray) -> Sequence[str]:
@@ -188,7 +189,18 @@ def order_of_labels(teacher: Sequence[str], student: Sequence[str], name: str) -
     """
     if set(teacher) != set(student):
         raise UsageError(
-            f"--teacher {name} knows the labels {', '.join(teacher)}, but the data set has {', '.join(student)}; "
-            "give a teacher of the same labels, or name the data set's by --label-names"
+            f"--teacher {name} answers with the labels {', '.join(teacher)}, but the data set has "
+            f"{', '.join(student)}; they must be the same. {_way_out(teacher, student)}"
         )
     return [list(teacher).index(label) for label in student]
+
+
+def _way_out(teacher: Sequence[str], student: Sequence[str]) -> str:
+    """What helps: ``--label-names`` names numbered labels and changes case; it renames nothing else."""
+    names = ",".join(teacher)
+    if sorted(student) == sorted(map(str, range(len(teacher)))):
+        pairs = ", ".join(f"{number} is {label}" for number, label in enumerate(teacher))
+        return f"If {pairs}, give --label-names {names}; else a teacher that was trained on the labels of the data set"
+    if sorted(map(str.casefold, teacher)) == sorted(map(str.casefold, student)):
+        return f"Give --label-names {names}"
+    return "Give a teacher that was trained on the labels of the data set, or rename the labels in the data"

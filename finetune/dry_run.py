@@ -64,7 +64,7 @@ def dry_run(settings: FinetuneSettings, rows: Any = None) -> DryRun:
         QuintetError: whatever the run itself would raise before its fourth step.
     """
     from .environment import peak_memory
-    from .processes import start_processes
+    from .processes import agreed, start_processes
     from .progress import Silence
     from .training import make_loop
     from .training_data import load_task_data
@@ -72,10 +72,11 @@ def dry_run(settings: FinetuneSettings, rows: Any = None) -> DryRun:
     task = find_task(settings.task)
     accelerator = start_processes(dataclasses.replace(settings, track=()))
     with tempfile.TemporaryDirectory(prefix="quintet-dry-run-") as scratch:
-        data = load_task_data(settings, task, rows, rejected=None)
-        # a teacher would label every row first; a plan is not worth that
-        without_teacher = dataclasses.replace(settings, teacher=None, augment=0, resume=False, track=())
-        recipe = task.load_recipe().start(task, without_teacher, data, Path(scratch))
+        with agreed():
+            data = load_task_data(settings, task, rows, rejected=None)
+            # a teacher would label every row first; a plan is not worth that
+            without_teacher = dataclasses.replace(settings, teacher=None, augment=0, resume=False, track=())
+            recipe = task.load_recipe().start(task, without_teacher, data, Path(scratch))
         seconds: list[float] = []
 
         class Stopwatch(Silence):

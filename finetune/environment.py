@@ -19,7 +19,7 @@ from typing import Any
 import psutil
 
 from ..cards.facts import HardwareFacts
-from ..pipelines.factory import find_device, has_bfloat16_units
+from ..pipelines.devices import find_device, has_bfloat16_units
 from .scrubbing import base_name, scrub
 
 __all__ = ["PeakMemory", "command", "command_line", "hardware", "peak_memory", "scrub", "versions"]

@@ -3,13 +3,14 @@
     load the rows -> match the labels by name -> answer through the pipeline -> measure -> write
 
 The rows go through the same pipeline that users call, windows of long texts included. Rows that the checkpoint was
-trained on are refused.
+trained on are counted, and refused where they are most of them.
 """
 
 from __future__ import annotations
 
 import json
 import time
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -89,12 +90,12 @@ def evaluate(
         seed: of the bootstrap and of the choice of rows for ``limit``.
         bootstrap: resamples for the intervals; 0 leaves them out.
         limit: rows at most.
-        allow_training_rows: measure even where the checkpoint was trained on these rows.
+        allow_training_rows: measure even where the checkpoint was trained on most of these rows.
         trust_remote_code: run the code that a checkpoint of others brings along.
         progress: called while rows are answered.
 
     Raises:
-        UsageError: names or values that cannot be, or rows that the checkpoint was trained on.
+        UsageError: names or values that cannot be, or rows most of which the checkpoint was trained on.
         DataError: the data cannot be read, or its labels are not the checkpoint's.
         WeightsError: the checkpoint cannot be loaded.
     """
@@ -116,7 +117,14 @@ def evaluate(
     if subject.problem_type != MULTI_LABEL:
         reading["problem_type"] = subject.problem_type
     chosen = choose_rows(
-        dataset, row, split, subject.runs, reading, name=subject.name, allow_training_rows=allow_training_rows
+        dataset,
+        row,
+        split,
+        subject.runs,
+        subject.training_keys,
+        reading,
+        name=subject.name,
+        allow_training_rows=allow_training_rows,
     )
     data, rows, data_facts = chosen.data, chosen.data.splits[chosen.role], chosen.data.report.facts()
     labels = matched_labels(
@@ -140,7 +148,10 @@ def evaluate(
     start = time.perf_counter()
     probabilities, notes = answer(pipe, rows, progress)
     if chosen.trained_on:
-        notes += (f"{chosen.trained_on} of {len(rows)} rows were trained on, so run.json does not keep these numbers",)
+        then = "run.json does not keep these numbers" if chosen.is_mostly_training else "the metrics may be too high"
+        note = f"{chosen.trained_on_in_words} have texts that the checkpoint was trained on, so {then}"
+        warnings.warn(note, stacklevel=2)
+        notes += (note,)
     seconds = time.perf_counter() - start
     facts = evaluate_outputs(
         probabilities,
@@ -171,8 +182,9 @@ def evaluate(
         seconds=round(seconds, 3),
         command=command(("quintet", "evaluate", str(checkpoint)), {"dataset": data_facts.name} | changed),
         notes=(*data.report.notices, *notes),
+        training_rows=chosen.trained_on,
     )
-    write_evaluation(facts, subject, output, probabilities, labels, keep=not chosen.trained_on)
+    write_evaluation(facts, subject, output, probabilities, labels, keep=not chosen.is_mostly_training)
     return facts
 
 

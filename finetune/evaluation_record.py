@@ -17,10 +17,13 @@ import numpy as np
 from ..cards.facts import FILE_NAME, EvaluationFacts, FactsError, RunFacts, SplitFacts, read_facts, to_json, write_facts
 from ..pipelines.checkpoint_sources import EMBEDDED_FOLDER, Place, find_checkpoint
 from ..pipelines.errors import DataError, UsageError
+from ..pipelines.integrity import answering_files
 from ..pipelines.tasks import Task
 from ..pipelines.weights import WEIGHTS_FILE
 from .metrics import REGRESSION, SINGLE_LABEL
 from .plots import confusion_matrix, reliability_diagram
+from .training_keys import FILE_NAME as KEYS_FILE
+from .training_keys import TrainingKeys, read_training_keys
 
 if TYPE_CHECKING:
     from ..pipelines import Pipeline
@@ -40,6 +43,7 @@ class Subject:
         device: ``cpu``, ``cuda`` or ``mps``.
         revision: commit on the Hub; None for others.
         runs: what the checkpoints' own ``run.json`` say, as far as there is one.
+        training_keys: of the texts that the checkpoints were trained on, as far as they say so.
         weights: checkpoint name -> sha256 of its weight file, where it has one.
         folder: of the checkpoint, if an evaluation may be kept there; else None.
         described: facts to begin a ``run.json`` with, where the folder has none.
@@ -52,6 +56,7 @@ class Subject:
     device: str
     revision: str | None
     runs: tuple[RunFacts, ...]
+    training_keys: tuple[TrainingKeys, ...]
     weights: Mapping[str, str]
     folder: Path | None
     described: RunFacts
@@ -79,13 +84,14 @@ def read_subject(checkpoint: str | Path, pipe: Pipeline, task: Task, *, is_defau
         is_default: whether ``pipe`` is the task's default, which may choose between several checkpoints per text.
 
     Raises:
-        DataError: a ``run.json`` beside the weights cannot be read.
+        DataError: ``run.json`` or the keys of the training texts beside the weights cannot be read.
     """
     first = pipe.checkpoint
     config = first.config
     places = [find_checkpoint(name) for name in (task.default if is_default else (checkpoint,))]
     for place in places:
-        place.fetch(FILE_NAME)  # of the Hub; loading a checkpoint does not need it
+        for file in (FILE_NAME, KEYS_FILE):  # of the Hub; loading a checkpoint does not need them
+            place.fetch(file)
     name = "+".join(place.name for place in places)
     problem_type = config.problem_type or (REGRESSION if len(config.labels) == 1 else SINGLE_LABEL)
     labels = () if problem_type == REGRESSION else tuple(config.labels)
@@ -100,6 +106,7 @@ def read_subject(checkpoint: str | Path, pipe: Pipeline, task: Task, *, is_defau
         device=parameters[0].device.type,
         revision=first.revision,
         runs=tuple(_read_run(place) for place in places if (place.folder / FILE_NAME).is_file()),
+        training_keys=tuple(keys for place in places if (keys := read_training_keys(place.folder)) is not None),
         weights=weights,
         folder=places[0].folder if len(places) == 1 and _is_own(places[0]) else None,
         described=RunFacts(
@@ -158,7 +165,10 @@ def write_evaluation(
             folder = subject.folder / "evaluation" / folder_name(facts.data_name, facts.split)
             folder.mkdir(parents=True, exist_ok=True)
             _write_pictures(facts, folder, probabilities, labels)
-        write_facts(with_evaluation(subject.runs[0] if subject.runs else subject.described, facts), subject.folder)
+        run = next(iter(subject.runs), None) or replace(
+            subject.described, files_sha256=answering_files(subject.folder)
+        )
+        write_facts(with_evaluation(run, facts), subject.folder)
     except OSError as error:
         if error.errno not in NOT_WRITABLE:  # a full disk is worth an error, somebody else's folder is not
             raise

@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from ..cards.facts import DataFacts, RunFacts, SplitFacts
 from ..pipelines.errors import DataError, UsageError
 from ..pipelines.tasks import Task
+from .training_keys import TrainingKeys
 
 if TYPE_CHECKING:
-    from datasets import Dataset
-
     from .data import TaskData
 
 ROLES = ("test", "validation")
 """Splits that are evaluated when none is named; the first that is there."""
+
+REFUSED_SHARE = 0.5
+"""Share of training rows above which rows are refused; some are in most data, since short texts repeat themselves."""
 
 SPLIT_SETTINGS = ("train_split", "validation_split", "test_split", "validation_fraction", "test_fraction")
 """Settings of a training run that say how its data was cut."""
@@ -35,13 +34,25 @@ class ChosenRows:
         data: the data set they are of.
         role: key of the split in ``data.splits``.
         split: its facts, under the name that the user gave it.
-        trained_on: how many of the rows the checkpoint is known to have been trained on.
+        trained_on: how many of the rows have a text that the checkpoint was trained on; None where that is not known.
+        is_estimate: whether ``trained_on`` is one.
     """
 
     data: TaskData
     role: str
     split: SplitFacts
-    trained_on: int = 0
+    trained_on: int | None = None
+    is_estimate: bool = False
+
+    @property
+    def is_mostly_training(self) -> bool:
+        """Whether numbers on these rows say how well it learnt by heart, rather than how good it is."""
+        return (self.trained_on or 0) > REFUSED_SHARE * self.split.rows
+
+    @property
+    def trained_on_in_words(self) -> str:
+        """For messages: ``3 of the 40 rows``, with ``about`` before an estimate."""
+        return f"{'about ' if self.is_estimate else ''}{self.trained_on} of the {self.split.rows} rows"
 
 
 def choose_rows(
@@ -49,6 +60,7 @@ def choose_rows(
     task: Task,
     split: str | None,
     runs: Sequence[RunFacts],
+    training_keys: Sequence[TrainingKeys],
     reading: Mapping[str, Any],
     *,
     name: str,
@@ -64,33 +76,38 @@ def choose_rows(
         task: its row.
         split: as the user named it; None for test, else validation, else the only one.
         runs: facts of the checkpoints that answer, as far as they have any.
+        training_keys: of the texts that they were trained on, as far as they have any.
         reading: further arguments of `load_data`.
         name: of the checkpoint, for messages.
         allow_training_rows: whether rows that it was trained on are answered, too.
 
     Raises:
         DataError: there is no such split, or several and none of them to be chosen.
-        UsageError: the checkpoint was trained on these rows, and that is not allowed.
+        UsageError: the checkpoint was trained on most of these rows, and that is not allowed.
     """
     trained, cut = _load_like_training(dataset, task, runs, reading)
-    if trained is not None:
-        held_out = [role for role in ROLES if role in trained.splits]
-        if held_out and split in (None, *held_out):
-            data, role = trained, split or held_out[0]
-            if reading["max_rows"] is not None:
-                data = _load(dataset, task, **{**reading, **cut})
-            return ChosenRows(data, role, split_facts(data.report.facts(), role))
-    data, role = _load_split(dataset, task, split, reading)
-    facts = split_facts(data.report.facts(), role)
-    facts = replace(facts, name=split if split is not None else facts.name)
-    shared = _count_training_rows(runs, facts, data, role, trained)
-    if shared and not allow_training_rows:
+    if trained is not None and not training_keys:  # a checkpoint of which only the facts were passed on
+        training_keys = [TrainingKeys.of(trained.text_keys["train"])]
+    held_out = [role for role in ROLES if role in trained.splits] if trained is not None else []
+    if trained is not None and held_out and split in (None, *held_out):
+        data, role = trained, split or held_out[0]
+        if reading["max_rows"] is not None:
+            data = _load(dataset, task, **{**reading, **cut})
+        facts = split_facts(data.report.facts(), role)
+    else:
+        data, role = _load_split(dataset, task, split, reading)
+        facts = split_facts(data.report.facts(), role)
+        facts = replace(facts, name=split if split is not None else facts.name)
+    counts = [count for keys in training_keys if (count := keys.count(data.text_keys[role])) is not None]
+    # of several checkpoints that answer, the one that was trained on most of the rows
+    chosen = ChosenRows(data, role, facts, max(counts, default=None), any(keys.is_sample for keys in training_keys))
+    if chosen.is_mostly_training and not allow_training_rows:
         raise UsageError(
-            f"'{name}' was trained on {shared} of the {facts.rows} rows of split {facts.name} of {data.report.name}; "
+            f"'{name}' was trained on {chosen.trained_on_in_words} of split {facts.name} of {data.report.name}; "
             "a model is never evaluated on training rows. Give other rows with --dataset or --split, or insist with "
             "--allow-training-rows"
         )
-    return ChosenRows(data, role, facts, shared)
+    return chosen
 
 
 def split_facts(data: DataFacts, role: str) -> SplitFacts:
@@ -151,33 +168,3 @@ def _is_named(dataset: Any, name: str) -> bool:
         return True
     given = str(dataset)
     return name in (given, ",".join(Path(part.strip()).name for part in given.split(",")), given.partition("@")[0])
-
-
-def _count_training_rows(
-    runs: Sequence[RunFacts], split: SplitFacts, data: TaskData, role: str, trained: TaskData | None
-) -> int:
-    """How many rows of the split are known to have been trained on."""
-    for run in runs:
-        recorded = run.data.split("train") if run.data is not None else None
-        if recorded is not None and recorded.fingerprint == split.fingerprint:
-            return split.rows
-    return 0 if trained is None else _count_shared(data.splits[role], trained.splits["train"])
-
-
-def _count_shared(rows: Dataset, training: Dataset) -> int:
-    """How many of ``rows`` have a text that is among the training texts."""
-    return int(np.isin(_text_keys(rows), _text_keys(training)).sum())
-
-
-def _text_keys(rows: Dataset) -> np.ndarray:
-    """(rows,) uint64, equal for equal texts and pairs; 8 bytes a row."""
-    names = [name for name in ("text", "text_pair") if name in rows.column_names]
-    keys = np.empty(len(rows), dtype=np.uint64)
-    position = 0
-    block: Any
-    for block in rows.select_columns(names).iter(batch_size=1000):
-        for texts in zip(*(block[name] for name in names), strict=True):
-            digest = hashlib.blake2b("\x1f".join(text or "" for text in texts).encode(), digest_size=8).digest()
-            keys[position] = int.from_bytes(digest, "little")
-            position += 1
-    return keys

@@ -114,11 +114,14 @@ class TaskRecipe(Recipe, Protocol):
         model: trained in place.
         rows: to train on.
         settings: with every value that the model decides filled in.
+        loss_of_guessing: loss of an answer that knows nothing, for telling whether training diverged; 0 where there is
+            no such number.
     """
 
     model: torch.nn.Module
     rows: TrainingRows
     settings: FinetuneSettings
+    loss_of_guessing: float
 
     @classmethod
     def check(cls, settings: FinetuneSettings) -> None:

@@ -6,6 +6,7 @@ training is the metric of what a user would get.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
@@ -17,9 +18,10 @@ from torch.nn import functional
 
 from ..pipelines.checkpoints import from_model
 from ..pipelines.errors import unknown_name
+from ..pipelines.integrity import answering_files
 from ..pipelines.saving import save_checkpoint
 from ..pipelines.text_classification import TextClassificationPipeline
-from .distillation import distillation_loss
+from .distillation import distillation_losses
 from .lora import ADAPTER_FOLDER
 from .metrics import classification_metrics
 from .optimization import parameter_groups
@@ -37,6 +39,9 @@ if TYPE_CHECKING:
     from ..pipelines.tasks import Task
     from .data import TaskData
 
+NOT_INPUTS = frozenset({"target", "targets", "teacher", "altered"})
+"""Features and parts of a batch that are not for the model."""
+
 SINGLE_LABEL, MULTI_LABEL, REGRESSION = "single_label_classification", "multi_label_classification", "regression"
 
 
@@ -46,7 +51,7 @@ class TextClassificationRecipe:
     Args:
         task: the row.
         start: model, tokenizer and resolved settings.
-        rows: to train on, with the columns text, label and perhaps text_pair and teacher.
+        rows: to train on, with the columns text, label and perhaps text_pair, teacher and altered.
         labels: class names in the order of the logits; None for regression.
         problem_type: as in transformers' config.
         validation: split with the same columns; None where there is nothing to measure on.
@@ -69,6 +74,7 @@ class TextClassificationRecipe:
         self.tokenizer, self.settings = start.tokenizer, start.settings
         self.labels, self.problem_type, self.validation = labels, problem_type, validation
         self.class_weights = class_weights
+        self.loss_of_guessing = _loss_of_guessing(labels, problem_type)
         self.has_validation = validation is not None and len(validation) > 0
         self.pipeline = TextClassificationPipeline.from_checkpoint(from_model(start.model, start.tokenizer))
         directions = known_metrics(labels, problem_type)
@@ -104,14 +110,15 @@ class TextClassificationRecipe:
         )
 
     def features(self, rows: Mapping[str, Sequence[Any]]) -> list[Features]:
-        """Token ids (int32, cut to the tokenizer's ``max_length``), target, and the teacher's logits where given."""
+        """Token ids (int32, cut to the tokenizer's ``max_length``), target, and what a teacher adds where given."""
         encoded = self.pipeline.preprocess(list(inputs_of(rows)), truncation=True)
         features = []
         for index, windows in enumerate(encoded):
             sample = {name: np.asarray(values, dtype=np.int32) for name, values in windows[0].items()}
             sample["target"] = rows["label"][index]
-            if "teacher" in rows:
-                sample["teacher"] = rows["teacher"][index]
+            for name in ("teacher", "altered"):
+                if name in rows:
+                    sample[name] = rows[name][index]
             features.append(sample)
         return features
 
@@ -125,7 +132,7 @@ class TextClassificationRecipe:
         Where no text is padded there is no ``attention_mask``, and attention takes a faster way.
         """
         batch: Batch = self.tokenizer.pad(
-            [{name: sample[name] for name in sample if name not in ("target", "teacher")} for sample in features]
+            [{name: sample[name] for name in sample if name not in NOT_INPUTS} for sample in features]
         )
         if bool(batch["attention_mask"].all()):
             del batch["attention_mask"]
@@ -133,37 +140,49 @@ class TextClassificationRecipe:
         batch["targets"] = torch.tensor([sample["target"] for sample in features], dtype=dtype)
         if "teacher" in features[0]:
             batch["teacher"] = torch.from_numpy(np.stack([sample["teacher"] for sample in features]))
+            # (batch,): 1 for a text that was altered, whose label only the teacher knows
+            batch["altered"] = torch.tensor([float(sample.get("altered", False)) for sample in features])
         return batch
 
     def count(self, batch: Batch) -> float:
         """Rows; with class weights on single labels the sum of the rows' weights, as in torch's weighted mean."""
-        if self.class_weights is not None and self.problem_type == SINGLE_LABEL:
-            return float(self.class_weights[batch["targets"]].sum())
-        return float(len(batch["targets"]))
+        if self.class_weights is None or self.problem_type != SINGLE_LABEL:
+            return float(len(batch["targets"]))
+        weights = self.class_weights[batch["targets"]]
+        if "altered" in batch:
+            weights = torch.where(batch["altered"] > 0, 1.0, weights)
+        return float(weights.sum())
 
     def loss(self, model: torch.nn.Module, batch: Batch, optimizer: str) -> BatchLoss:
-        """Cross-entropy against labels, mixed with the distance from the teacher's logits where there is a teacher."""
-        inputs = {name: tensor for name, tensor in batch.items() if name not in ("targets", "teacher")}
-        logits = model(**inputs).logits.float()
-        total = self._label_loss(logits, batch["targets"])
+        """Cross-entropy against labels, mixed with the distance from the teacher's logits where there is a teacher.
+
+        An altered text may mean something else than the text whose label it has, so there the teacher counts alone, and
+        its answer is what the accuracy compares with.
+        """
+        inputs = {name: tensor for name, tensor in batch.items() if name not in NOT_INPUTS}
+        logits, targets = model(**inputs).logits.float(), batch["targets"]
+        losses = self._label_losses(logits, targets)
         if "teacher" in batch:
-            share = self.settings.teacher_weight
-            total = (1 - share) * total + share * distillation_loss(logits, batch["teacher"], self.settings)
+            share = self.settings.teacher_weight + (1 - self.settings.teacher_weight) * batch["altered"]
+            losses = (1 - share) * losses + share * distillation_losses(logits, batch["teacher"], self.settings)
         metrics = {}
         if self.problem_type == SINGLE_LABEL:
-            metrics["accuracy"] = (logits.argmax(-1) == batch["targets"]).sum()
-        return BatchLoss(total, metrics)
+            if "teacher" in batch:
+                targets = torch.where(batch["altered"] > 0, batch["teacher"].argmax(-1), targets)
+            metrics["accuracy"] = (logits.argmax(-1) == targets).sum()
+        return BatchLoss(losses.sum(), metrics)
 
-    def _label_loss(self, logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+    def _label_losses(self, logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        """(batch,) distances of the logits (batch, classes) from the targets."""
         weights = None if self.class_weights is None else self.class_weights.to(logits.device)
         smoothing = self.settings.label_smoothing
         if self.problem_type == SINGLE_LABEL:
-            return functional.cross_entropy(logits, targets, weights, label_smoothing=smoothing, reduction="sum")
+            return functional.cross_entropy(logits, targets, weights, label_smoothing=smoothing, reduction="none")
         if self.problem_type == MULTI_LABEL:
             smoothed = targets * (1 - smoothing) + smoothing / 2
-            losses = functional.binary_cross_entropy_with_logits(logits, smoothed, pos_weight=weights, reduction="sum")
-            return losses / logits.shape[-1]
-        return functional.mse_loss(logits.squeeze(-1), targets, reduction="sum")
+            losses = functional.binary_cross_entropy_with_logits(logits, smoothed, pos_weight=weights, reduction="none")
+            return losses.mean(-1)
+        return functional.mse_loss(logits.squeeze(-1), targets, reduction="none")
 
     def optimizers(self, model: torch.nn.Module) -> Mapping[str, Sequence[ParameterGroup]]:
         """One optimizer over all trainable weights."""
@@ -233,6 +252,7 @@ class TextClassificationRecipe:
             "max_length": self.tokenizer.max_length,
             "weights_sha256": sha256_of(output / WEIGHTS_FILE),
             "weights_bytes": sum(file.stat().st_size for file in files),
+            "files_sha256": answering_files(output),
         }
 
     def _validation_loss(self, probabilities: np.ndarray, targets: np.ndarray) -> float:
@@ -244,6 +264,13 @@ class TextClassificationRecipe:
             right = np.where(targets >= 0.5, probabilities, 1 - probabilities)
             return float(-np.log(np.maximum(right, tiny)).mean())
         return float(np.square(probabilities.reshape(-1) - targets).mean())
+
+
+def _loss_of_guessing(labels: Sequence[str] | None, problem_type: str) -> float:
+    """Cross-entropy of equal probabilities; 0 for numbers, whose size nobody knows."""
+    if problem_type == REGRESSION or not labels:
+        return 0.0
+    return math.log(len(labels) if problem_type == SINGLE_LABEL else 2)
 
 
 def known_metrics(labels: Sequence[str] | None, problem_type: str) -> dict[str, bool]:

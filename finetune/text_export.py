@@ -22,6 +22,7 @@ from .metrics import expected_calibration_error
 from .run_identity import public_settings
 from .settings import FinetuneSettings
 from .text_inputs import inputs_of_split
+from .training_keys import TrainingKeys
 
 if TYPE_CHECKING:
     from .data import TaskData
@@ -105,6 +106,7 @@ def measured_export(output: Path, data: TaskData, settings: FinetuneSettings, ta
                 seconds=round(time.perf_counter() - started, 3),
                 command=command(("quintet", "evaluate", str(output)), reading | {"split": name}),
                 notes=notes,
+                training_rows=TrainingKeys.of(data.text_keys["train"]).count(data.text_keys[name]),
             )
         )
     return tuple(evaluations)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime
 import math
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,22 +17,33 @@ import torch
 from ..cards.facts import FILE_NAME as FACTS_FILE
 from ..cards.facts import RunFacts, TrainingFacts, read_facts, write_facts
 from ..pipelines.tasks import find_task
+from .divergence import divergence
 from .environment import hardware, peak_memory, versions
 from .loop import Loop
 from .output_folder import SETTINGS_FILE, open_output
 from .plan import Plan
-from .processes import check_machine, start_processes
+from .processes import (
+    agreed,
+    check_machine,
+    first_then_others,
+    is_distributed,
+    is_first_process,
+    said_once,
+    start_processes,
+)
 from .progress import Progress, ProgressBar, Silence
 from .run_identity import command_of, identity, plain_settings, public_settings
 from .settings import FinetuneSettings
 from .step_log import read_log
 from .step_reader import StepReader
 from .training_data import load_task_data
+from .training_keys import TrainingKeys
 from .training_state import Position, StateFolder, check_same
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
 
+    from .data import TaskData
     from .dry_run import DryRun
 
 
@@ -52,6 +64,7 @@ def finetune(task: str, *, model: str, dataset: Any, output: str | Path, **setti
         UsageError: settings, names or folders that cannot be.
         DataError: the data set cannot be read or trained on.
         TrainingError: training cannot go on; `InterruptedTraining` when a signal stopped it.
+        EndedWithFirst: in the processes beside the first, where it raises one of these.
     """
     name = str(dataset) if isinstance(dataset, str | Path) else "memory"
     given = FinetuneSettings(task=task, model=str(model), dataset=name, output=str(output), **settings)
@@ -60,66 +73,74 @@ def finetune(task: str, *, model: str, dataset: Any, output: str | Path, **setti
 
 def finetune_with(settings: FinetuneSettings, rows: Any = None) -> RunFacts | DryRun:
     """As `finetune`, from settings; ``rows`` stands in for ``settings.dataset`` where the data is in memory."""
-    # Checks: names, devices and folders, before anything slow.
-    task, output = find_task(settings.task), Path(settings.output)
-    recipe_class = task.load_recipe()
-    recipe_class.check(settings)
-    check_machine(settings)
+    # Checks: names, devices and folders, before anything slow. Several processes meet first, to speak with one voice.
+    accelerator = start_processes(settings) if is_distributed() else None
+    output = Path(settings.output)
+    with agreed():
+        task = find_task(settings.task)
+        recipe_class = task.load_recipe()
+        recipe_class.check(settings)
+        check_machine(settings)
     if settings.dry_run:
         from .dry_run import dry_run
 
         return dry_run(settings, rows)
-    accelerator = start_processes(settings)
-    if accelerator.is_main_process:
-        open_output(output, resume=settings.resume, overwrite=settings.overwrite)
-    accelerator.wait_for_everyone()
-    finished = finished_run(settings, output)
+    accelerator = accelerator or start_processes(settings)
+    with agreed():
+        if is_first_process():
+            open_output(output, resume=settings.resume, overwrite=settings.overwrite)
+    with agreed():
+        finished = finished_run(settings, output)
     if finished:
         return finished
-    if accelerator.is_main_process:
-        (output / SETTINGS_FILE).write_text(public_settings(settings).to_toml(), encoding="utf-8")
 
     # Data, model and tokenizer: the first process prepares what is kept on the disk, the others read it.
-    with accelerator.main_process_first():
+    def prepare() -> tuple[TaskData, StateFolder, Any]:
+        if is_first_process():
+            (output / SETTINGS_FILE).write_text(public_settings(settings).to_toml(), encoding="utf-8")
         data = load_task_data(settings, task, rows, rejected=output / "rejected.jsonl")
         state = StateFolder(output, identity(settings, data))
-        if accelerator.is_main_process:
+        if is_first_process():
             state.claim()
-        recipe = recipe_class.start(task, settings, data, state.folder)
+        return data, state, recipe_class.start(task, settings, data, state.folder)
+
+    data, state, recipe = first_then_others(prepare)
     given, settings = settings, recipe.settings
 
     # Training.
-    position = train(recipe, accelerator, state)
+    with said_once():
+        position = train(recipe, accelerator, state)
 
     # Export: the best weights, calibrated, written once and read back for all that follows.
-    if accelerator.is_main_process:
-        recipe.conclude(None if position.best_step is None else state.load_best(position.best_step), output)
-        calibration = recipe.calibrate() if settings.calibrate else None
-        recipe.export(output)
-        evaluations = recipe.evaluate_export(output, data)
+    with agreed():
+        if is_first_process():
+            recipe.conclude(None if position.best_step is None else state.load_best(position.best_step), output)
+            calibration = recipe.calibrate() if settings.calibrate else None
+            recipe.export(output)
+            TrainingKeys.of(data.text_keys["train"]).write(output)
+            evaluations = recipe.evaluate_export(output, data)
 
-        # Facts and pictures.
-        facts = RunFacts(
-            task=task.name,
-            checkpoint_name=output.resolve().name,
-            command=command_of(given),
-            settings=plain_settings(settings),
-            changed_settings=public_settings(given).changed(),
-            seed=settings.seed,
-            versions=versions(),
-            hardware=hardware(),
-            data=data.report.facts(),
-            training=_training_facts(position, accelerator, recipe, output),
-            calibration=calibration,
-            evaluations=evaluations,
-            finished=datetime.datetime.now(datetime.UTC).date().isoformat(),
-            **recipe.facts(output),
-        )
-        draw_pictures(output, facts)
-        write_facts(facts, output)
-        if not settings.keep_state:
-            state.remove()
-    accelerator.wait_for_everyone()
+            # Facts and pictures.
+            facts = RunFacts(
+                task=task.name,
+                checkpoint_name=output.resolve().name,
+                command=command_of(given),
+                settings=plain_settings(settings),
+                changed_settings=public_settings(given).changed(),
+                seed=settings.seed,
+                versions=versions(),
+                hardware=hardware(),
+                data=data.report.facts(),
+                training=_training_facts(position, accelerator, recipe, output),
+                calibration=calibration,
+                evaluations=evaluations,
+                finished=datetime.datetime.now(datetime.UTC).date().isoformat(),
+                **recipe.facts(output),
+            )
+            draw_pictures(output, facts)
+            write_facts(facts, output)
+            if not settings.keep_state:
+                state.remove()
     return read_facts(output)
 
 
@@ -188,11 +209,11 @@ def draw_pictures(output: Path, facts: RunFacts) -> None:
 
 
 def _training_facts(position: Position, accelerator: Accelerator, recipe: Any, output: Path) -> TrainingFacts:
-    memory = peak_memory()
-    losses: dict[int, list[float]] = {}
-    for line in read_log(output):
-        losses.setdefault(line["epoch"], []).append(line.get("loss", math.nan))
-    last = losses[max(losses)] if losses else []
+    memory, lines = peak_memory(), list(read_log(output))
+    last = [line.get("loss", math.nan) for line in lines if line["epoch"] == lines[-1]["epoch"]]
+    notes = divergence(lines, recipe.loss_of_guessing, recipe.settings.learning_rate)
+    for note in notes:
+        warnings.warn(note, RuntimeWarning, stacklevel=3)
     return TrainingFacts(
         steps=position.step,
         epochs=round(position.samples / len(recipe.rows), 4),
@@ -211,4 +232,5 @@ def _training_facts(position: Position, accelerator: Accelerator, recipe: Any, o
         device=accelerator.device.type,
         train_loss=sum(last) / len(last) if last and not math.isnan(sum(last)) else None,
         resumes=position.resumes,
+        notes=notes,
     )

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 OnError = Literal["raise", "record"]
 
+CALL_OPTIONS = ("batch_size", "on_error", "num_workers")
+"""What a call of every pipeline may set."""
+
 
 @dataclass(frozen=True, slots=True)
 class WindowOutput:
@@ -62,6 +65,8 @@ class Pipeline(ABC):
     """
 
     task: ClassVar[str]
+    option_names: ClassVar[tuple[str, ...]]
+    """What calls may set beside `CALL_OPTIONS`."""
 
     def __init__(
         self, checkpoint: Checkpoint, *, batch_size: int | None = None, on_error: OnError = "raise", **options: Any

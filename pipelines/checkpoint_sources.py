@@ -7,16 +7,27 @@ whether the network is up.
 from __future__ import annotations
 
 import json
+import os
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from .errors import QuintetError, UsageError, WeightsError, unknown_name
+from .integrity import check_cached
 from .models.families import FAMILIES
 
 EMBEDDED_FOLDER = Path(__file__).parent / "embedded"
 CONFIG_FILE = "config.json"
+
+CONNECT_PAUSES = (1.0, 2.0)
+"""Seconds before each new attempt to reach a Hub that does not answer; huggingface_hub's own pauses add up to 23."""
+
+HUB_HOSTS = ("huggingface.co", "www.huggingface.co", "hf.co")
+HUB_PAGES = ("tree", "blob", "resolve", "commit", "discussions", "commits")
+"""What follows a repository's id in the URLs of its pages; of the first four, a revision is next."""
 
 
 @dataclass(frozen=True)
@@ -36,8 +47,16 @@ class Place:
     revision: str | None = None
 
     def fetch(self, file: str) -> None:
-        """Sees to it that a file of the repository is in ``folder``, if the repository has it."""
-        if self.repository is not None and not (self.folder / file).is_file():
+        """Sees to it that a file of the repository is in ``folder``, if the repository has it, and as it is there.
+
+        Raises:
+            QuintetError: as ``fetch_file``.
+        """
+        if self.repository is None:
+            return
+        if (self.folder / file).is_file():
+            check_cached(self.folder / file, self.repository, file)
+        else:
             fetch_file(self.repository, file, revision=self.revision, is_optional=True)
 
 
@@ -54,9 +73,26 @@ def find_checkpoint(model: str | Path, *, revision: str | None = None) -> Place:
         revision: branch, tag or commit of a Hub repository.
 
     Raises:
-        UsageError: ``model`` is a family without weights, a file, or a folder that does not exist.
+        UsageError: ``model`` is a family without weights, a file, a URL, or a folder that does not exist.
         UnknownNameError: nothing has that name.
         WeightsError: the Hub cannot be reached and the checkpoint is not in the cache, or it may not be read.
+    """
+    place = find_local(model)
+    if place is not None:
+        return place
+    repository, _, named_revision = str(model).partition("@")
+    wanted = named_revision or revision
+    config = fetch_file(repository, CONFIG_FILE, revision=wanted)
+    if config is None:
+        raise WeightsError(f"Hub repository '{repository}' has no {CONFIG_FILE}; it is no checkpoint of transformers.")
+    return Place(repository, config.parent, repository, config.parent.name)
+
+
+def find_local(model: str | Path) -> Place | None:
+    """The embedded checkpoint or the folder that the user means; None where it is the name of a Hub repository.
+
+    Raises:
+        UsageError: ``model`` is neither of these.
     """
     text = str(model)
     if not text:
@@ -73,17 +109,14 @@ def find_checkpoint(model: str | Path, *, revision: str | None = None) -> Place:
             f"model '{text}' is a family without trained weights; train it first: "
             f"quintet finetune sentiment --model {text} --dataset reviews.csv --output out/{text}"
         )
+    if "://" in text or text.split("/")[0] in HUB_HOSTS:
+        raise _url_given(text)
     if _is_path(text):
         raise UsageError(
             f"there is no folder '{path.name}' at the path given as model; expected a checkpoint folder, a Hub id such "
             f"as distilbert/distilbert-base-uncased-finetuned-sst-2-english{_or_embedded()}."
         )
-    repository, _, named_revision = text.partition("@")
-    wanted = named_revision or revision
-    config = fetch_file(repository, CONFIG_FILE, revision=wanted)
-    if config is None:
-        raise WeightsError(f"Hub repository '{repository}' has no {CONFIG_FILE}; it is no checkpoint of transformers.")
-    return Place(repository, config.parent, repository, config.parent.name)
+    return None
 
 
 def public_name(model: str) -> str:
@@ -125,20 +158,50 @@ def fetch_file(repository: str, file: str, *, revision: str | None, is_optional:
         is_optional: whether a file that is neither in the cache nor reachable counts as one the repository lacks.
 
     Raises:
-        QuintetError: as ``explain_hub_error``.
+        QuintetError: as ``explain_hub_error``, and where the file is not what the Hub has.
     """
+    import httpx2
     from huggingface_hub import errors, hf_hub_download
 
     try:
-        return Path(hf_hub_download(repository, file, revision=revision))
+        _reach_hub(repository, file, revision)
+        path = Path(hf_hub_download(repository, file, revision=revision))
     except errors.LocalEntryNotFoundError as error:
         if is_optional:
             return None
         raise explain_hub_error(error, repository, revision) from error
     except errors.RemoteEntryNotFoundError:
         return None
-    except (errors.HFValidationError, errors.HfHubHTTPError, OSError) as error:
+    except (errors.HFValidationError, httpx2.HTTPError, OSError) as error:
         raise explain_hub_error(error, repository, revision) from error
+    check_cached(path, repository, file)
+    return path
+
+
+def _reach_hub(repository: str, file: str, revision: str | None) -> None:
+    """Finds out within seconds that the Hub does not answer, where nothing in the cache could stand in for it.
+
+    What is fetched once the Hub has answered keeps all the attempts of huggingface_hub.
+
+    Raises:
+        LocalEntryNotFoundError: no connection can be made.
+    """
+    import httpx2
+    from huggingface_hub import errors, get_hf_file_metadata, hf_hub_url, is_offline_mode, try_to_load_from_cache
+
+    if is_offline_mode() or isinstance(try_to_load_from_cache(repository, file, revision=revision), str):
+        return
+    for pause in (*CONNECT_PAUSES, None):
+        try:
+            get_hf_file_metadata(hf_hub_url(repository, file, revision=revision))
+        except (httpx2.ConnectError, httpx2.ConnectTimeout) as error:
+            if pause is None or isinstance(error, httpx2.ConnectTimeout):  # which took ten seconds by itself
+                raise errors.LocalEntryNotFoundError(f"no connection to the Hub: {error}") from error
+            time.sleep(pause)
+        except (httpx2.HTTPError, errors.FileMetadataError):
+            return  # something answered; the download meets the same, and knows what to try again
+        else:
+            return
 
 
 def explain_hub_error(error: BaseException, repository: str, revision: str | None) -> QuintetError:
@@ -177,10 +240,17 @@ def explain_hub_error(error: BaseException, repository: str, revision: str | Non
         )
     if happened(errors.LocalEntryNotFoundError, errors.OfflineModeIsEnabled, ConnectionError):
         at = f" --revision {revision}" if revision else ""
+        absent = f"checkpoint '{repository}' is not in the cache ({constants.HF_HUB_CACHE})"
+        if constants.HF_HUB_OFFLINE:
+            is_older_name = os.environ.get("TRANSFORMERS_OFFLINE") and not os.environ.get("HF_HUB_OFFLINE")
+            switch = "TRANSFORMERS_OFFLINE" if is_older_name else "HF_HUB_OFFLINE"
+            return WeightsError(
+                f"{absent} and offline mode is switched on by {switch}, so it is not fetched; without "
+                f"{switch} run `hf download {repository}{at}` once{_or_embedded(', or use ')}."
+            )
         return WeightsError(
-            f"checkpoint '{repository}' is not in the cache ({constants.HF_HUB_CACHE}) and the Hub "
-            f"({constants.ENDPOINT}) cannot be reached; with a network run `hf download {repository}{at}` once"
-            f"{_or_embedded(', or use ')}."
+            f"{absent} and the Hub ({constants.ENDPOINT}) cannot be reached; with a network run "
+            f"`hf download {repository}{at}` once{_or_embedded(', or use ')}."
         )
     return WeightsError(f"checkpoint '{repository}' cannot be fetched from the Hub ({constants.ENDPOINT}): {error}")
 
@@ -190,6 +260,26 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
     while current is not None:
         yield current
         current = current.__cause__ or current.__context__
+
+
+def _url_given(url: str) -> UsageError:
+    """The error for a URL in place of a checkpoint, with the Hub id in it where it is one of the Hub's pages."""
+    from huggingface_hub import constants
+
+    scheme, _, rest = url.rpartition("://")
+    parts = urlsplit(f"//{rest}")
+    # A URL may hold a password or a token, so only host and path are shown.
+    shown = f"{scheme}{'://' if scheme else ''}{parts.netloc.rpartition('@')[2]}{parts.path}"
+    names = [name for name in parts.path.split("/") if name]
+    page = next((place for place, name in enumerate(names) if place and name in HUB_PAGES), len(names))
+    is_hub = parts.hostname in (*HUB_HOSTS, urlsplit(constants.ENDPOINT).hostname)
+    if is_hub and 1 <= page <= 2 and names[0] not in ("datasets", "spaces"):
+        at = f"@{names[page + 1]}" if names[page + 1 :] and names[page] in HUB_PAGES[:4] else ""
+        return UsageError(f"model '{shown}' is a URL; give the Hub id that is in it: {'/'.join(names[:page])}{at}.")
+    return UsageError(
+        f"model '{shown}' is a URL; a model is given as a checkpoint folder or as a Hub id such as "
+        f"distilbert/distilbert-base-uncased-finetuned-sst-2-english{_or_embedded()}."
+    )
 
 
 def _is_path(text: str) -> bool:

@@ -6,6 +6,7 @@ folder. All others load through transformers' Auto classes.
 
 from __future__ import annotations
 
+import copy
 import inspect
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from .checkpoint_sources import Place, find_checkpoint, public_name, read_config
+from .devices import has_bfloat16_units
 from .errors import UsageError, WeightsError
 from .models.building import NETWORK_PREFIX, build_network
 from .models.families import Family, own_family
@@ -119,7 +121,8 @@ def load_checkpoint(
         model: an embedded name, a folder, a Hub id with or without ``@revision``, or a live ``PreTrainedModel``.
         task: the task it is wanted for; a checkpoint trained for another one is refused. None takes any.
         device: where the weights go; the CPU if None.
-        dtype: number format of the weights: float32, bfloat16, float16, or auto for the checkpoint's own.
+        dtype: number format of the weights: float32, bfloat16, float16, auto for the checkpoint's own, or fast for
+            bfloat16 where device and model gain by it and float32 elsewhere.
         revision: branch, tag or commit of a Hub repository.
         trust_remote_code: whether code that lies in the checkpoint may run; never needed for families of our own.
         tokenizer: another one than the checkpoint's: a name as for ``model``, or a live one.
@@ -134,12 +137,12 @@ def load_checkpoint(
         WeightsError: the checkpoint cannot be fetched, is damaged, does not fit its configuration, or has no trained
             classifier.
     """
-    number_format = _number_format(dtype)
     if not isinstance(model, (str, Path)):
-        return _from_live(model, tokenizer, device, number_format)
+        return _from_live(model, tokenizer, device, _number_format(dtype, None, device))
     place = find_checkpoint(model, revision=revision)
     raw = read_config(place)
     family = own_family(raw)
+    number_format = _number_format(dtype, family, device)
     _check_task(raw, task, place.name)
     if family is None and str(raw.get("model_type", "")).startswith("quintet-"):
         raise WeightsError(
@@ -179,6 +182,8 @@ def from_model(
     model: PreTrainedModel, tokenizer: TextTokenizer, *, name: str | None = None, folder: Path | None = None
 ) -> Checkpoint:
     """A checkpoint around a live model, a model in training for instance; the model itself, not a copy.
+
+    A padding id that its configuration lacks is set there, so that it is saved with the model.
 
     Args:
         model: any sequence classifier of transformers, or one from ``build_model``.
@@ -298,10 +303,18 @@ def _from_live(
     if given is None:
         raise UsageError("a live model was given without its tokenizer; pass tokenizer= as well.")
     moved = model.to(device=device, dtype=number_format).eval()
+    if getattr(moved.config, "pad_token_id", None) is None:
+        # It will be set, which must not show in the user's own model: the same weights under another configuration.
+        moved = copy.copy(moved)
+        moved.config = copy.deepcopy(moved.config)
     return from_model(moved, given)  # type: ignore[arg-type]
 
 
-def _number_format(dtype: str) -> torch.dtype | None:
+def _number_format(dtype: str, family: Family | None, device: str | torch.device | None) -> torch.dtype | None:
+    if dtype == "fast":
+        place = torch.device(device or "cpu")
+        is_slower = place.type == "cpu" and family is not None and family.is_recurrent
+        return torch.float32 if is_slower or not has_bfloat16_units(place) else torch.bfloat16
     if dtype != "auto" and dtype not in DTYPES:
         raise UsageError(f"dtype is '{dtype}', expected one of {', '.join(DTYPES)}, auto.")
     return DTYPES.get(dtype)

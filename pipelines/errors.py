@@ -10,6 +10,7 @@
     ├── WeightsError      a checkpoint cannot be loaded, or holds what it should not
     ├── TrainingError     training cannot go on (non-finite loss, unusable resume state)
     └── PublishError      the Hub or the checkpoint is not ready for publishing
+        └── HubError      the Hub refused a request or cannot be reached; carries its status
 
 Each message says in one sentence what was given, what was expected, and the fix.
 """
@@ -83,6 +84,26 @@ class TrainingError(QuintetError):
 
 class PublishError(QuintetError):
     """The Hub or the checkpoint is not ready for publishing."""
+
+
+class HubError(PublishError):
+    """The Hub refused a request, or cannot be reached.
+
+    Attributes:
+        status: of its answer, for instance 403; None where there was no answer.
+        is_transient: whether the same request may succeed later.
+        wait: seconds that the Hub asks to wait; None where it does not say.
+    """
+
+    def __init__(
+        self, sentence: str, *, status: int | None = None, is_transient: bool = False, wait: float | None = None
+    ) -> None:
+        self.status, self.is_transient, self.wait = status, is_transient, wait
+        super().__init__(sentence)
+
+    def with_outcome(self, outcome: str) -> HubError:
+        """This error again, with a closing sentence about what has changed on the Hub."""
+        return HubError(f"{self} {outcome}", status=self.status, is_transient=self.is_transient, wait=self.wait)
 
 
 def unknown_name(kind: str, given: str, known: Iterable[str], *, hint: str = "") -> UnknownNameError:

@@ -12,14 +12,14 @@ from __future__ import annotations
 import datetime
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from itertools import islice, zip_longest
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import chain, islice, zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .errors import DataError, InputError, UsageError
-from .factory import pipeline
+from .factory import check_options, pipeline
 from .record_writers import WRITABLE, open_writer
 from .run_inputs import InputRow, RunInputs, find_inputs
 from .run_parts import PART_ROWS, RunParts, checkpoint_digest, file_digest, fingerprint
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 JSON_FORMATS = ("json", "jsonl")  # whose rows may have different columns
 ANSWER_COLUMNS = ("label", "score", "scores", "windows", "error")
+PLACE_COLUMNS = ("file", "row")  # of a row that failed; left out of tables, whose rows stand in the input's order
 
 Pair = tuple[InputRow, Mapping[str, Any]]
 """A row of the input and its answer as columns."""
@@ -37,19 +38,24 @@ Pair = tuple[InputRow, Mapping[str, Any]]
 ProgressFunction = Callable[[int, int | None], None]
 """Called with the number of rows done and of all rows (None as long as it is not known)."""
 
+AnnounceFunction = Callable[[str], None]
+"""Called with what is being done while no row is answered: ``reading reviews.csv``, ``writing answers.csv``."""
+
 
 @dataclass(frozen=True)
 class RunSummary:
     """What a run did.
 
     Attributes:
-        results: a row for each input, in order: its columns and ``label`` and ``score``, or ``error``; None where they
-            went to a file.
+        results: a row for each input, in order: its columns and ``label`` and ``score``, or ``error`` and, of a row of
+            a file, ``file`` and ``row``; None where they went to a file.
         total: number of inputs.
         failed: how many of them have an ``error``.
         output: the file with the results; None if they are in ``results``.
         seconds: wall time, without loading the model.
         resumed: how many answers an earlier, interrupted run had left.
+        columns: what each column of an answer is called in the results: ``label`` -> ``predicted_label`` where the
+            input has a column ``label``, else its own name.
     """
 
     results: list[dict[str, Any]] | None
@@ -58,6 +64,7 @@ class RunSummary:
     output: Path | None
     seconds: float
     resumed: int = 0
+    columns: Mapping[str, str] = field(default_factory=dict)
 
     def __str__(self) -> str:
         rate = f", {(self.total - self.resumed) / self.seconds:.0f} a second" if self.seconds > 0 else ""
@@ -77,6 +84,7 @@ def run(
     text: bool = False,
     on_error: OnError = "record",
     progress: ProgressFunction | None = None,
+    announce: AnnounceFunction | None = None,
     **settings: Any,
 ) -> RunSummary:
     """The answers of a task's pipeline for every input, as a list of rows or in a file.
@@ -88,11 +96,13 @@ def run(
         model: as in `pipeline`, or a pipeline.
         columns: the task's column -> the file's, for instance ``{"text": "review"}``.
         output: a csv, tsv, jsonl, json or parquet file for the results, by its ending. A column of the input that is
-            called like one of the answer's (``label``) stays; the answer's is then called ``predicted_label``.
+            called like one of the answer's (``label``) stays; the answer's is then called ``predicted_label``, in all
+            rows of the run.
         text: takes ``inputs`` for texts even where a file has that name.
         on_error: ``record`` gives a bad row an ``error`` and goes on; ``raise`` ends the run with an InputError that
             names file and row.
         progress: called about ten times a second with the numbers of rows done and of all.
+        announce: called with what is being done before and after the rows: ``reading reviews.csv``.
         settings: what `pipeline` takes.
 
     Raises:
@@ -102,19 +112,28 @@ def run(
         WeightsError: the checkpoint cannot be loaded.
     """
     row = find_task(task)
+    check_options(row, settings, run)
     target = None if output is None else _checked_output(Path(output))
     found = find_inputs(inputs, row, columns, as_text=text)
     _check_no_input_is_output(found, target)
     classify = _as_pipeline(row, model, settings)
-    watch = _Watch(progress, found)
-    if target is None or not found.files:
+    announce = announce or (lambda _: None)
+    is_surveyed = not found.is_stream and (target is not None or (progress is not None and bool(found.files)))
+    total, of_input = _survey(found, announce) if is_surveyed else (None, [])
+    watch = _Watch(progress, total)
+    if target is None:
+        pairs = list(_answers(classify, found.rows(), on_error, watch))
+        names = _answer_names(_input_columns(given for given, _ in pairs))
+        results = [_result(given, answer, names) for given, answer in pairs]
+        return RunSummary(results, watch.done, watch.failed, None, watch.seconds(), columns=names)
+    if not found.files:
         pairs = _answers(classify, found.rows(), on_error, watch)
-        results = None
-        if target is None:
-            results = [_result(given, answer) for given, answer in pairs]
-        else:
-            _write(target, pairs)
-        return RunSummary(results, watch.done, watch.failed, target, watch.seconds())
+        first = list(islice(pairs, PART_ROWS))
+        if found.is_stream:  # it cannot be read twice, so that its first rows must tell the columns
+            of_input = _input_columns(given for given, _ in first)
+        names = _answer_names(of_input)
+        _write(target, chain(first, pairs), names, _table_columns(of_input, names, watch.answer_columns))
+        return RunSummary(None, watch.done, watch.failed, target, watch.seconds(), columns=names)
     options = {"columns": columns, "on_error": on_error, "settings": settings, "options": classify.options}
     digests = [*(file_digest(file.path) for file in found.files), checkpoint_digest(classify.checkpoint)]
     parts = RunParts(target, fingerprint(digests, options))
@@ -125,10 +144,35 @@ def run(
     answers = (answer for _, answer in _answers(classify, rows, on_error, watch, start=resumed))
     while part := list(islice(answers, PART_ROWS)):
         parts.add(part)
-    columns_out = None if _format(target) in JSON_FORMATS else _all_columns(_joined(found, parts))
-    _write(target, _joined(found, parts), columns_out)
+    announce(f"writing {target.name}")
+    names = _answer_names(of_input)
+    _write(target, _joined(found, parts), names, _table_columns(of_input, names, watch.answer_columns))
     parts.remove()
-    return RunSummary(None, watch.done, watch.failed, target, watch.seconds(), resumed)
+    return RunSummary(None, watch.done, watch.failed, target, watch.seconds(), resumed, names)
+
+
+def _survey(inputs: RunInputs, announce: AnnounceFunction) -> tuple[int, list[str]]:
+    """How many rows there are, and the columns of all of them.
+
+    It takes a pass over the files, which is a small part of the time that the model needs, and is the only way to give
+    the answers one name in all rows: a jsonl file may have a column in its last row alone.
+    """
+    total = 0
+    file = inputs.files[0].name if inputs.files else None
+    if file is not None:
+        announce(f"reading {file}")
+
+    def counted() -> Iterator[InputRow]:
+        nonlocal total, file
+        for row in inputs.rows():
+            if row.file not in (file, None):
+                file = row.file
+                announce(f"reading {file}")
+            total += 1
+            yield row
+
+    columns = _input_columns(counted())
+    return total, columns
 
 
 def _joined(inputs: RunInputs, parts: RunParts) -> Iterator[Pair]:
@@ -146,17 +190,18 @@ def _joined(inputs: RunInputs, parts: RunParts) -> Iterator[Pair]:
 class _Watch:
     """Counts rows and reports progress."""
 
-    def __init__(self, progress: ProgressFunction | None, inputs: RunInputs) -> None:
+    def __init__(self, progress: ProgressFunction | None, total: int | None) -> None:
         self.done = self.failed = 0
+        self.answer_columns = {"label", "score", "error"}  # in a table in any case, whether a row failed or not
         self._progress = progress
-        # Counting needs a pass over the files, which takes a small part of the time that the model needs.
-        self._total = sum(1 for _ in inputs.rows()) if progress and inputs.files else None
+        self._total = total
         self._started = time.monotonic()
         self._reported = 0.0
 
     def count(self, answer: Mapping[str, Any]) -> None:
         self.done += 1
         self.failed += "error" in answer
+        self.answer_columns.update(answer)
         now = time.monotonic()
         if self._progress and (now - self._reported > 0.1 or self.done == self._total):
             self._progress(self.done, self._total)
@@ -201,44 +246,55 @@ def _columns(answer: Any) -> dict[str, Any]:
     return dict(answer)
 
 
-def _result(row: InputRow, answer: Mapping[str, Any]) -> dict[str, Any]:
-    """The columns of the row, then those of the answer."""
-    return row.values | {_renamed(name, row.values): value for name, value in answer.items()}
+def _result(
+    row: InputRow, answer: Mapping[str, Any], names: Mapping[str, str], *, has_place: bool = True
+) -> dict[str, Any]:
+    """The columns of the row, then those of the answer, and with ``has_place`` where the row stands if it failed."""
+    if has_place and "error" in answer and row.file is not None:
+        answer = {**answer, "file": row.file, "row": row.row}
+    # A stream's later row may have a column that its first ones did not have: no value of it may be lost.
+    return row.values | {_renamed(names.get(name, name), row.values): value for name, value in answer.items()}
 
 
-def _renamed(name: str, values: Mapping[str, Any]) -> str:
-    while name in values:
+def _answer_names(of_input: Sequence[str]) -> dict[str, str]:
+    """What each column of the answers is called beside the columns of the input."""
+    return {name: _renamed(name, of_input) for name in (*ANSWER_COLUMNS, *PLACE_COLUMNS)}
+
+
+def _renamed(name: str, taken: Container[str]) -> str:
+    while name in taken:
         name = f"predicted_{name}"
     return name
 
 
-def _write(target: Path, pairs: Iterable[Pair], columns: Sequence[str] | None = None) -> None:
-    """Writes the results to ``target``, which appears when it is whole; ``columns`` None takes those of the first."""
+def _input_columns(rows: Iterable[InputRow]) -> list[str]:
+    """The columns of all rows, in the order in which they first come."""
+    columns: dict[str, None] = {}
+    for row in rows:
+        if not row.values.keys() <= columns.keys():
+            columns.update(dict.fromkeys(row.values))
+    return list(columns)
+
+
+def _table_columns(of_input: Sequence[str], names: Mapping[str, str], of_answers: Container[str]) -> list[str]:
+    """The input's columns, then the answers'."""
+    return [*of_input, *(names[name] for name in ANSWER_COLUMNS if name in of_answers)]
+
+
+def _write(target: Path, pairs: Iterable[Pair], names: Mapping[str, str], columns: Sequence[str]) -> None:
+    """Writes the results to ``target``, which appears when it is whole; a table has the ``columns``."""
     format = _format(target)
+    is_json = format in JSON_FORMATS
     iterator = iter(pairs)
     try:
-        with open_writer(target, format) as writer:
+        with open_writer(target, format, columns=columns) as writer:
             while chunk := list(islice(iterator, PART_ROWS)):
-                results = [_result(row, answer) for row, answer in chunk]
-                if format not in JSON_FORMATS:
-                    columns = columns or _all_columns(chunk)
-                    results = [dict.fromkeys(columns) | result for result in results]
+                results = [_result(row, answer, names, has_place=is_json) for row, answer in chunk]
                 if format != "parquet":
                     results = [{name: _plain(value) for name, value in result.items()} for result in results]
                 writer.write(results)
     except OSError as error:
         raise DataError(f"'{target.name}' cannot be written ({error.strerror}); choose another --output.") from error
-
-
-def _all_columns(pairs: Iterable[Pair]) -> list[str]:
-    """The input's columns, then the answers'; ``error`` is always among them, so that a table has the same columns
-    whether a row failed or not."""
-    of_input: dict[str, None] = {}
-    of_answers = {"label", "score", "error"}
-    for row, answer in pairs:
-        of_input.update(dict.fromkeys(row.values))
-        of_answers.update(answer)
-    return [*of_input, *(_renamed(name, of_input) for name in ANSWER_COLUMNS if name in of_answers)]
 
 
 def _plain(value: Any) -> Any:

@@ -24,12 +24,19 @@ class InputRow:
     Attributes:
         values: its columns, as they go into the result.
         item: what the pipeline is given; an InputError for a row that cannot be read.
-        place: where it stands, for instance ``reviews.csv, row 7``; None for texts.
+        file: base name of the file it is from, or ``standard input``; None for texts.
+        row: its number there, counted from 1.
     """
 
     values: dict[str, Any]
     item: Any
-    place: str | None = None
+    file: str | None = None
+    row: int | None = None
+
+    @property
+    def place(self) -> str | None:
+        """Where it stands, for instance ``reviews.csv, row 7``; None for texts."""
+        return None if self.file is None else f"{self.file}, row {self.row}"
 
 
 @dataclass(frozen=True)
@@ -37,12 +44,14 @@ class RunInputs:
     """The rows of a run.
 
     Attributes:
-        rows: gives them from the beginning, as often as it is called, where ``files`` has any.
-        files: where they come from; empty for texts and standard input, which cannot be read twice.
+        rows: gives them from the beginning, as often as it is called, unless it ``is_stream``.
+        files: where they come from, where all of them come from files; empty otherwise.
+        is_stream: whether they are gone once read: standard input, an iterator.
     """
 
     rows: Callable[[], Iterator[InputRow]]
     files: Sequence[DataFile] = ()
+    is_stream: bool = False
 
 
 def find_inputs(inputs: Any, task: Task, columns: Mapping[str, str] | None, *, as_text: bool) -> RunInputs:
@@ -61,9 +70,12 @@ def find_inputs(inputs: Any, task: Task, columns: Mapping[str, str] | None, *, a
     if isinstance(inputs, str | Path):
         inputs = [inputs]
     elif not isinstance(inputs, list | tuple):
-        return RunInputs(lambda: map(_item_row, inputs))
+        return RunInputs(lambda: map(_item_row, inputs), is_stream=True)
     if len(inputs) == 1 and inputs[0] == "-" and not as_text:
-        return RunInputs(lambda: _rows_of(read_file(sys.stdin.buffer, "standard input", "txt"), task, columns))
+        return RunInputs(
+            lambda: _rows_of(read_file(sys.stdin.buffer, "standard input", "txt"), task, columns),
+            is_stream=True,
+        )
     if not as_text and any(is_file(item) for item in inputs):
         return _mixed(inputs, task, columns)
     return RunInputs(lambda: map(_item_row, inputs))
@@ -106,11 +118,11 @@ def _rows_of(records: Iterable[Record | BadRow], task: Task, columns: Mapping[st
     found: dict[str, str] | None = None
     for record in records:
         if isinstance(record, BadRow):
-            yield InputRow({}, InputError(record.reason, source=record.place), record.place)
+            yield InputRow({}, InputError(record.reason, source=record.place), record.source, record.row)
             continue
         if found is None:
             found = find_text_columns(list(record.values), task, columns, source=record.source)
-        yield InputRow(record.values, _item(record, found), record.place)
+        yield InputRow(record.values, _item(record, found), record.source, record.row)
 
 
 def _item(record: Record, columns: Mapping[str, str]) -> Any:

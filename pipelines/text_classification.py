@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, NotRequired, TypedDict
 
 import numpy as np
 
-from .base import ItemOutput, Pipeline, WindowOutput
+from .base import CALL_OPTIONS, ItemOutput, Pipeline, WindowOutput
 from .batching import Sample
 from .errors import InputError, UsageError, WeightsError, unknown_name
 from .scripts import Script, find_script
@@ -73,7 +73,9 @@ class TextClassificationOptions:
 
     def __post_init__(self) -> None:
         if self.top_k is not None and self.top_k != "best" and not _is_count(self.top_k):
-            raise UsageError(f"top_k is {self.top_k!r}; expected a whole number from 1, or None for all labels.")
+            raise UsageError(
+                f"top_k is {self.top_k!r}; expected a whole number from 1, or for all labels top_k=None (--all-labels)."
+            )
         if self.function_to_apply not in (None, "softmax", "sigmoid", "none"):
             raise UsageError(f"function_to_apply is {self.function_to_apply!r}; expected softmax, sigmoid or none.")
         if self.max_length is not None and not _is_count(self.max_length):
@@ -95,9 +97,6 @@ class TextClassificationOptions:
         return "longest_first" if self.truncation is True else str(self.truncation)
 
 
-OPTIONS = ("top_k", "function_to_apply", "truncation", "max_length", "neutral", "return_windows", "padding")
-
-
 class TextClassificationPipeline(Pipeline):
     """Classifies texts and pairs of texts.
 
@@ -115,6 +114,7 @@ class TextClassificationPipeline(Pipeline):
     """
 
     task = "text-classification"
+    option_names = ("top_k", "function_to_apply", "truncation", "max_length", "neutral", "return_windows", "padding")
     options = TextClassificationOptions()
 
     def __init__(
@@ -137,8 +137,9 @@ class TextClassificationPipeline(Pipeline):
             UsageError: an option does not exist or has a value it cannot have.
         """
         for name in options:
-            if name not in OPTIONS:
-                raise unknown_name("option", name, OPTIONS, hint="docs/pipelines.md describes them.")
+            if name not in self.option_names:
+                known = (*self.option_names, *CALL_OPTIONS)
+                raise unknown_name("option", name, known, hint="docs/pipelines.md describes them.")
         given = {name: value for name, value in options.items() if name != "padding"}
         if isinstance(given.get("function_to_apply"), str):
             given["function_to_apply"] = given["function_to_apply"].lower()

@@ -15,6 +15,7 @@ import torch
 
 from .checkpoint_sources import Place, explain_hub_error
 from .errors import QuintetError, UsageError, WeightsError
+from .integrity import check_snapshot
 from .models.building import NETWORK_PREFIX, register_families, regression_labels
 from .models.families import own_family
 from .weights import check_weight_files, describe_misfit, refused_pickle
@@ -58,7 +59,7 @@ def load_model(
     if place.repository is None or is_own:
         check_weight_files(place.folder, name=place.name)
     source, options = _source(place, is_own=is_own, trust_remote_code=trust_remote_code)
-    with _loading_errors(place), quiet_transformers():
+    with _loading_errors(place), _checked_downloads(place), quiet_transformers():
         config = AutoConfig.from_pretrained(source, **options)
         kept_labels = label_names(config)
         if new_head:
@@ -88,7 +89,7 @@ def load_tokenizer(place: Place, raw: Mapping[str, Any], *, trust_remote_code: b
     from transformers import AutoTokenizer
 
     source, options = _source(place, is_own=own_family(raw) is not None, trust_remote_code=trust_remote_code)
-    with _loading_errors(place, part="tokenizer"), quiet_transformers():
+    with _loading_errors(place, part="tokenizer"), _checked_downloads(place), quiet_transformers():
         tokenizer = AutoTokenizer.from_pretrained(source, **options)
     # Where the files are missing transformers makes an empty tokenizer up, to which every word is unknown.
     if len(tokenizer) <= len(set(tokenizer.all_special_tokens)):
@@ -122,6 +123,16 @@ def _source(place: Place, *, is_own: bool, trust_remote_code: bool) -> tuple[str
     if is_own or place.repository is None:
         return place.folder, {"trust_remote_code": trust_remote_code and not is_own}
     return place.repository, {"trust_remote_code": trust_remote_code, "revision": place.revision}
+
+
+@contextmanager
+def _checked_downloads(place: Place) -> Iterator[None]:
+    """Compares what transformers fetched with the Hub's hashes, also where it could make nothing of it."""
+    try:
+        yield
+    finally:
+        if place.repository is not None:
+            check_snapshot(place.folder, place.repository)
 
 
 @contextmanager

@@ -1,6 +1,8 @@
 """The command line: exit codes, one sentence for an error, one JSON document for a program."""
 
+import io
 import json
+import re
 import subprocess
 import sys
 import time
@@ -100,6 +102,59 @@ def test_wrong_usage_is_one_sentence_and_exit_code_2(capsys, arguments, sentence
     assert "Traceback" not in err
 
 
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["run", "sentimnt", "fine"], "unknown task 'sentimnt'; did you mean sentiment"),
+        (["run", "sentiment", "fine", "--top-k", "0"], "top_k is 0; expected a whole number from 1"),
+        (["finetune", "sentiment", "--model", "lstm"], "finetune needs --dataset, --output; give the flag"),
+        (["evaluate", "--nonsense"], "No such option: --nonsense"),
+        (["run"], "Missing argument 'task'"),
+        (["fintune"], "No such command 'fintune'"),
+    ],
+)
+def test_an_error_is_one_json_document_too(capsys, arguments, sentence):
+    code, out, err = quintet(capsys, *arguments, "--json")
+    document = json.loads(out)
+    assert code == 2
+    assert set(document) == {"error", "exit"}
+    assert document["error"].startswith(sentence)
+    assert document["exit"] == 2
+    assert sentence in err
+
+
+def test_a_failure_is_a_json_document_with_its_exit_code(capsys, tmp_path):
+    code, out, _ = quintet(capsys, "run", "sentiment", str(tmp_path / "none.csv"), "--json")
+    document = json.loads(out)
+    assert (code, document["exit"]) == (1, 1)
+    assert document["error"].startswith("there is no file or folder")
+
+
+def test_a_text_that_looks_like_the_flag_asks_for_no_json(capsys):
+    code, out, err = quintet(capsys, "run", "--nonsense", "sentiment", "--", "--json")
+    assert (code, out) == (2, "")
+    assert "No such option: --nonsense" in err
+
+
+def test_contradictory_numbers_of_labels_are_refused(capsys):
+    code, _, err = quintet(capsys, "run", "sentiment", "fine", "--top-k", "1", "--all-labels")
+    assert code == 2
+    assert "--top-k 1 and --all-labels were given, which exclude each other; leave one of them out." in err
+
+
+def test_help_beside_json_is_no_error(capsys):
+    code, out, _ = quintet(capsys, "run", "--json", "--help")
+    assert code == 0
+    assert "Usage" in out
+
+
+def test_of_several_processes_one_says_that_a_flag_is_wrong(capsys, monkeypatch):
+    monkeypatch.setenv("RANK", "1")
+    assert quintet(capsys, "run", "sentimnt", "good")[::2] == (2, "")
+    monkeypatch.setenv("RANK", "0")
+    assert "error: " in quintet(capsys, "run", "sentimnt", "good")[2]
+
+
 def test_debug_shows_the_traceback(capsys):
     code, _, err = quintet(capsys, "run", "sentimnt", "fine", "--debug")
     assert code == 2
@@ -157,16 +212,54 @@ def test_a_row_that_fails_is_recorded_and_the_exit_code_is_1(trained, capsys, mo
     results = json.loads(out)
     assert code == 1
     assert len(results) == 3
-    assert "error" in results[1]
+    assert results[1] == {
+        "text": None,
+        "error": "column 'text' is empty, expected a text.",
+        "file": "rows.jsonl",
+        "row": 2,
+    }
     assert results[2]["label"] == "negative"
+
+
+def test_results_of_a_table_are_numbers_and_only_failed_rows_have_an_error(trained, capsys, monkeypatch, tmp_path):
+    monkeypatch.chdir(trained[0])
+    (tmp_path / "rows.csv").write_text("text,score\nThe soup was great.,n/a\n,2\n", encoding="utf-8")
+    output = ["--output", str(tmp_path / "answers.csv"), "--top-k", "2"]
+    code, out, _ = quintet(capsys, "run", "sentiment", str(tmp_path / "rows.csv"), "--model", "out", *output, "--json")
+    good, bad = json.loads(out)
+    assert code == 1
+    assert (good["score"], bad["score"]) == ("n/a", "2")
+    assert 0 < good["predicted_score"] <= 1
+    assert [answer["label"] for answer in good["scores"]] == ["positive", "negative"]
+    assert "error" not in good
+    assert set(bad) == {"text", "score", "error"}
+
+
+def test_a_terminal_is_told_which_file_is_read(trained, capsys, monkeypatch):
+    from quintet import cli
+    from rich.console import Console
+
+    terminal = io.StringIO()
+    show = cli._console
+    monkeypatch.setattr(
+        cli,
+        "_console",
+        lambda *, stderr=False: Console(file=terminal, force_terminal=True, width=120) if stderr else show(),
+    )
+    monkeypatch.chdir(trained[0])
+    code, _, _ = quintet(capsys, "run", "sentiment", "reviews.csv", "--columns", "text=review", "--model", "out")
+    assert code == 0
+    assert "reading reviews.csv" in terminal.getvalue()
+    assert "40/40" in terminal.getvalue()
 
 
 def test_evaluate_prints_metrics_with_intervals(trained, capsys, monkeypatch):
     monkeypatch.chdir(trained[0])
     arguments = ["--dataset", "reviews.csv", "--columns", "text=review,label=stars", "--allow-training-rows", "--json"]
-    code, out, _ = quintet(capsys, "evaluate", "out", *arguments, "--split", "train[:20]")
+    code, out, errors = quintet(capsys, "evaluate", "out", *arguments, "--split", "train[:20]")
     facts = json.loads(out)
     assert code == 0
+    assert re.search(r"^warning: 16 of the 20 rows have texts that the checkpoint was trained on", errors, re.MULTILINE)
     assert facts["count"] == 20
     accuracy = next(metric for metric in facts["metrics"] if metric["name"] == "accuracy")
     assert 0 <= accuracy["low"] <= accuracy["value"] <= accuracy["high"] <= 1

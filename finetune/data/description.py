@@ -20,6 +20,8 @@ _SHOWN_CHARACTERS = 200  # of a sample
 def describe_data(dataset: Any, *, task: str | Task = "text-classification", **options: Any) -> DataReport:
     """What `load_data` finds in ``dataset``; bad rows are counted and listed instead of ending it.
 
+    What training would refuse, such as a single class, is listed under ``problems``.
+
     Args:
         dataset: as for `load_data`.
         task: says which columns are read; a row of the table of tasks, its name or an alias.
@@ -29,11 +31,11 @@ def describe_data(dataset: Any, *, task: str | Task = "text-classification", **o
         UsageError, DataError: as for `load_data`.
     """
     row = find_task(task) if isinstance(task, str) else task
-    return load_data(dataset, task=row, **{"bad_rows": "skip", **options}).report
+    return load_data(dataset, task=row, **{"bad_rows": "skip", "list_problems": True, **options}).report
 
 
 def print_report(report: DataReport, console: Console) -> None:
-    """Prints the report as tables: columns, splits, labels, leakage, bad rows, notices, samples."""
+    """Prints the report as tables: columns, splits, labels, leakage, bad rows, problems, notices, samples."""
     from rich.markup import escape
     from rich.table import Table
 
@@ -67,6 +69,8 @@ def print_report(report: DataReport, console: Console) -> None:
         console.print(f"[yellow]{rows}; training stops at the first one unless --bad-rows skip is given:[/yellow]")
         for row in report.rejected[:_SHOWN_REJECTED]:
             console.print(f"  {escape(row.place)}: {escape(row.reason)}")
+    for problem in report.problems:
+        console.print(f"[red]training would refuse: {escape(problem)}[/red]")
     for notice in report.notices:
         console.print(f"[yellow]note: {escape(notice)}[/yellow]")
 

@@ -45,8 +45,8 @@ def check_classes(pool: Pool, train: np.ndarray) -> None:
         )
 
 
-def check_seen(pool: Pool, roles: Mapping[str, np.ndarray]) -> list[str]:
-    """Notices about labels that training sees once or never.
+def check_seen(pool: Pool, roles: Mapping[str, np.ndarray]) -> None:
+    """Checks that training sees every label that it is measured on.
 
     Args:
         pool: all rows.
@@ -57,7 +57,7 @@ def check_seen(pool: Pool, roles: Mapping[str, np.ndarray]) -> list[str]:
     """
     labels = pool.plan.labels
     if labels is None:
-        return []
+        return
     counts = {role: pool.label_counts(rows) for role, rows in roles.items()}
     seen = [label for label, count in zip(labels, counts["train"], strict=True) if count]
     for role in roles:
@@ -67,10 +67,18 @@ def check_seen(pool: Pool, roles: Mapping[str, np.ndarray]) -> list[str]:
                 f"{role} has labels that train never saw: {', '.join(unseen[:_SHOWN])} "
                 f"(train has {', '.join(seen[:_SHOWN])}). Add rows with them to train, or take them out of {role}"
             )
+
+
+def label_notices(pool: Pool, train: np.ndarray) -> list[str]:
+    """Notices about labels that training sees once or never; ``train`` are its row numbers."""
+    labels = pool.plan.labels
+    if labels is None:
+        return []
+    counts = dict(zip(labels, pool.label_counts(train), strict=True))
     notices = []
-    if absent := [label for label in labels if label not in seen]:
+    if absent := [label for label in labels if not counts[label]]:
         notices.append(f"train has no row with the label {', '.join(absent[:_SHOWN])}; the model cannot learn it")
     if pool.plan.problem_type == "single_label_classification":
-        single = [label for label, count in zip(labels, counts["train"], strict=True) if count == 1]
+        single = [label for label in labels if counts[label] == 1]
         notices += [f"the label '{label}' has one row in train; nothing can be learnt from that" for label in single]
     return notices

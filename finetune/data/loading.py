@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import combinations
 from pathlib import Path
@@ -17,7 +18,7 @@ from ...pipelines.records import open_writer
 from ...pipelines.tasks import Task
 from .arrow_files import cache_folder
 from .fingerprints import count_duplicates, count_shared, fingerprint, length_percentiles
-from .label_checks import check_classes, check_seen
+from .label_checks import check_classes, check_seen, label_notices
 from .labels import ProblemType
 from .pool import Pool, fill_pool
 from .report import DataReport, RejectedRow, SplitReport
@@ -44,12 +45,15 @@ class TaskData:
         labels: class names in id order, the same for all splits; None for regression.
         problem_type: as in transformers' config.
         report: what was found, with ``report.facts()`` for the facts of a run.
+        text_keys: split -> (rows,) uint64, in the order of its rows; equal for texts (with the second text of a pair)
+            that differ in case and spacing only.
     """
 
     splits: Mapping[str, datasets.Dataset]
     labels: tuple[str, ...] | None
     problem_type: ProblemType
     report: DataReport
+    text_keys: Mapping[str, np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -80,10 +84,11 @@ def load_data(
     need_train: bool = True,
     max_rows: int | None = None,
     problem_type: ProblemType | None = None,
+    list_problems: bool = False,
 ) -> TaskData:
     """The splits of ``dataset`` with the task's columns and one set of labels, and a report of what was found.
 
-    Memory holds 40 bytes a row while reading and 16 after it, whatever the texts: these stay in Arrow files on disk.
+    Memory holds 40 bytes a row while reading and 24 after it, whatever the texts: these stay in Arrow files on disk.
 
     Args:
         dataset: a file, folder, glob, URL or Hub id (``owner/name:config@revision``), several separated by commas, a
@@ -106,6 +111,8 @@ def load_data(
             (train where there is neither; a single file or list is ``test``).
         max_rows: rows of each split at most, drawn by ``seed``.
         problem_type: decides what the labels would not tell, for instance whole numbers as ``regression``.
+        list_problems: True puts into ``report.problems`` what is an error only because nothing can be trained on such
+            data, for a look at it: one class only, nothing to carve, labels that train never saw.
 
     Raises:
         UsageError: a fraction, slice or column mapping is wrong in itself.
@@ -140,14 +147,19 @@ def load_data(
         roles[role] = replace(chosen, rows=np.setdiff1d(chosen.rows, bad) if len(bad) else chosen.rows)
         if not len(roles[role].rows):
             raise DataError(f"no row of {role} can be used; the first: {rejected[0].place}: {rejected[0].reason}")
-    notices = list(pool.notices)
+    notices, problems = list(pool.notices), []
     if need_train:
-        check_classes(pool, roles["train"].rows)
+        collected = problems if list_problems else None
+        with _problems(collected):
+            check_classes(pool, roles["train"].rows)
         fractions = {"test": test_fraction, "validation": validation_fraction}
         for role, fraction in fractions.items():
             if role not in roles and fraction:
-                roles["train"], roles[role] = _carve(pool, roles["train"], role, fraction, seed)
-        notices += check_seen(pool, {role: chosen.rows for role, chosen in roles.items()})
+                with _problems(collected):
+                    roles |= _carve(pool, roles["train"], role, fraction, seed)
+        with _problems(collected):
+            check_seen(pool, {role: chosen.rows for role, chosen in roles.items()})
+        notices += label_notices(pool, roles["train"].rows)
     if max_rows is not None:
         roles = {role: _draw(pool, chosen, max_rows, seed) for role, chosen in roles.items()}
     roles = {role: roles[role] for role in ROLES if role in roles}
@@ -172,11 +184,24 @@ def load_data(
         rejected=tuple(rejected[:_KEPT_REJECTED]),
         samples=_samples(pool, next(iter(roles.values())).rows, everything, seed),
         notices=tuple(notices),
+        problems=tuple(problems),
     )
     if rejected and rejected_path is not None:
         with open_writer(rejected_path, "jsonl") as writer:
             writer.write([{"source": r.source, "row": r.row, "reason": r.reason, "raw": r.raw} for r in rejected])
-    return TaskData(splits, pool.plan.labels, pool.plan.problem_type, report)
+    text_keys = {role: keys[chosen.rows] for role, chosen in roles.items()}
+    return TaskData(splits, pool.plan.labels, pool.plan.problem_type, report, text_keys)
+
+
+@contextmanager
+def _problems(collected: list[str] | None) -> Iterator[None]:
+    """While open, errors of the data end as sentences in ``collected``; None lets them be errors."""
+    try:
+        yield
+    except DataError as error:
+        if collected is None:
+            raise
+        collected.append(str(error))
 
 
 def _check_fractions(validation_fraction: float, test_fraction: float, max_rows: int | None) -> None:
@@ -257,7 +282,8 @@ def _select(pool: Pool, role: str, expression: str) -> _Role:
     return _Role(chosen, "given" if is_plain else expression)
 
 
-def _carve(pool: Pool, train: _Role, role: str, fraction: float, seed: int) -> tuple[_Role, _Role]:
+def _carve(pool: Pool, train: _Role, role: str, fraction: float, seed: int) -> dict[str, _Role]:
+    """What stays of train, and what ``role`` gets of it."""
     strata = pool.scanned.labels.strata(pool.plan.problem_type, pool.names)[train.rows]
     stay, carved = carve(strata, pool.scanned.text_keys[train.rows], fraction, seed, purpose=role)
     if not len(carved):
@@ -268,7 +294,10 @@ def _carve(pool: Pool, train: _Role, role: str, fraction: float, seed: int) -> t
     origin = "train" if train.rule == "given" else train.rule.removesuffix(", less what was carved")
     by = "tenths of the value" if pool.plan.problem_type == "regression" else "label"
     rule = f"{fraction * 100:g} % of {origin}, stratified by {by}, equal texts together"
-    return _Role(train.rows[stay], f"{origin}, less what was carved", seed), _Role(train.rows[carved], rule, seed)
+    return {
+        "train": _Role(train.rows[stay], f"{origin}, less what was carved", seed),
+        role: _Role(train.rows[carved], rule, seed),
+    }
 
 
 def _draw(pool: Pool, chosen: _Role, max_rows: int, seed: int) -> _Role:

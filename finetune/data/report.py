@@ -71,6 +71,7 @@ class DataReport:
         rejected: the first of them.
         samples: some rows of the first split, as the task sees them.
         notices: what a person should know, one sentence each.
+        problems: why training would refuse the data, one sentence each; only of a report that was asked for to see it.
     """
 
     name: str
@@ -89,6 +90,7 @@ class DataReport:
     rejected: tuple[RejectedRow, ...] = ()
     samples: tuple[Mapping[str, Any], ...] = ()
     notices: tuple[str, ...] = ()
+    problems: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Plain dicts, lists, text and numbers, for ``quintet data --json``."""

@@ -34,6 +34,7 @@ class Family:
         tasks: names of the tasks it is for.
         tokenizer: what kind of tokenizer is trained for it, see ``finetune/tokenizer_training.py``.
         has_token_types: whether it tells the two texts of a pair apart by token type ids.
+        is_recurrent: whether it reads a text token by token; a CPU computes such cells slower in bfloat16.
         vocab_size: entries of its tokenizer unless asked otherwise; a small data set gives fewer.
         max_length: tokens of a text unless asked otherwise; longer texts are read in windows.
         defaults: training settings where ``FinetuneSettings`` leaves the choice to the model.
@@ -55,6 +56,7 @@ class Family:
     fixed: Mapping[str, Value] = field(default_factory=dict)
     choices: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     has_token_types: bool = False
+    is_recurrent: bool = False
 
     def arguments(self, given: Mapping[str, Value | Sequence[int]]) -> dict[str, Value]:
         """All hyperparameters: the defaults, with ``given`` in their place, read as the default's type.
@@ -161,6 +163,7 @@ def _recurrent(cell: str, summary: str, paper: str, learning_rate: float) -> Fam
         defaults=MappingProxyType(
             {"epochs": 5, "batch_size": 64, "learning_rate": learning_rate, "weight_decay": 1e-2, "warmup": 0.05}
         ),
+        is_recurrent=True,
     )
 
 

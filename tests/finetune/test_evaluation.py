@@ -10,6 +10,7 @@ from quintet.cards.facts import EvaluationFacts, MetricFact, RunFacts, SplitFact
 from quintet.finetune import evaluation_record
 from quintet.finetune.data import load_data
 from quintet.finetune.evaluation import evaluate, evaluate_outputs
+from quintet.finetune.training_keys import TrainingKeys
 from quintet.pipelines import checkpoint_sources
 from quintet.pipelines.errors import DataError, UsageError
 from quintet.pipelines.tasks import find_task
@@ -188,6 +189,7 @@ def trained_on(checkpoint, data, **settings) -> None:
         task="text-classification", checkpoint_name="tiny", settings=settings, seed=0, data=loaded.report.facts()
     )
     write_facts(run, checkpoint)
+    TrainingKeys.of(loaded.text_keys["train"]).write(checkpoint)
 
 
 def test_the_same_file_as_in_training_means_the_rows_carved_out_of_it(checkpoint, tmp_path):
@@ -213,10 +215,46 @@ def test_rows_that_were_trained_on_are_refused_unless_insisted_on(checkpoint, tm
         evaluate(checkpoint, dataset=str(tmp_path / "renamed.csv"))
     with pytest.raises(UsageError, match="trained on 10 of the 10 rows of split train\\[:10\\]"):
         evaluate(checkpoint, dataset=file, split="train[:10]")
-    facts = evaluate(checkpoint, dataset=file, split="train[:10]", allow_training_rows=True, bootstrap=0)
+    with pytest.warns(UserWarning, match="10 of the 10 rows have texts"):
+        facts = evaluate(checkpoint, dataset=file, split="train[:10]", allow_training_rows=True, bootstrap=0)
     assert facts.count == 10
-    assert facts.notes[0] == "10 of 10 rows were trained on, so run.json does not keep these numbers"
+    assert facts.training_rows == 10
     assert read_facts(checkpoint).evaluations == ()
+
+
+def test_a_part_of_the_training_rows_in_another_file_is_recognised(checkpoint, tmp_path):
+    trained_on(checkpoint, rows(60), validation_fraction=0)
+    part = [row | {"text": row["text"].upper() + " "} for row in rows(60)[20:30]]
+    with pytest.raises(UsageError, match=r"trained on 10 of the 13 rows of split test of rows given"):
+        evaluate(checkpoint, dataset=[*part, *rows(3, seed=1)])
+    note = "10 of the 13 rows have texts that the checkpoint was trained on, so run.json does not keep these numbers"
+    with pytest.warns(UserWarning, match=note):
+        facts = evaluate(checkpoint, dataset=[*part, *rows(3, seed=1)], allow_training_rows=True, bootstrap=0)
+    assert facts.training_rows == 10 and note in facts.notes
+    assert read_facts(checkpoint).evaluations == ()
+
+
+def test_a_few_training_rows_are_counted_and_said_and_the_numbers_kept(checkpoint, tmp_path):
+    trained_on(checkpoint, rows(60), validation_fraction=0)
+    mixed = [*rows(60)[:3], *rows(20, seed=1)]
+    note = "3 of the 23 rows have texts that the checkpoint was trained on, so the metrics may be too high"
+    with pytest.warns(UserWarning, match=note):
+        facts = evaluate(checkpoint, dataset=mixed, output=tmp_path / "report", bootstrap=0)
+    assert facts.training_rows == 3 and note in facts.notes
+    assert read_facts(checkpoint).evaluations == (facts,)
+    assert json.loads((tmp_path / "report/evaluation.json").read_text())["training_rows"] == 3
+    assert evaluate(checkpoint, dataset=rows(20, seed=1), bootstrap=0).training_rows == 0
+
+
+def test_where_nobody_recorded_the_training_texts_their_number_is_not_known(checkpoint):
+    assert evaluate(checkpoint, dataset=rows(), bootstrap=0).training_rows is None
+
+
+def test_many_training_texts_give_an_estimate_that_says_so(checkpoint, monkeypatch):
+    monkeypatch.setattr("quintet.finetune.training_keys.MOST_KEYS", 30)
+    trained_on(checkpoint, rows(60), validation_fraction=0)
+    with pytest.raises(UsageError, match="trained on about 40 of the 40 rows"):
+        evaluate(checkpoint, dataset=rows(60)[:40])
 
 
 def test_long_texts_are_read_in_windows_and_counted(checkpoint):

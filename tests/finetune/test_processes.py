@@ -3,7 +3,9 @@
 import json
 import os
 import random
+import re
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -113,3 +115,95 @@ def test_processes_together_equal_one(reviews, tmp_path, world_size):
     first, second = ({m.name: m.value for m in run.evaluations[0].metrics} for run in facts)
     assert first == pytest.approx(second, abs=1e-4)
     assert json.loads((tmp_path / "together" / "config.json").read_text())["task"] == "text-classification"
+
+
+def side_by_side(arguments: list[str]) -> list[subprocess.CompletedProcess[str]]:
+    """Runs two processes that know each other, as torchrun would start them; torchrun itself ends with 1 whatever they
+    end with, and stops the others once one has ended."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    common = {**ENVIRONMENT, "WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1"}
+    processes = [
+        subprocess.Popen(
+            [sys.executable, *arguments],
+            env={**common, "MASTER_PORT": port, "RANK": rank, "LOCAL_RANK": rank},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for rank in ("0", "1")
+    ]
+    outputs = [process.communicate(timeout=300) for process in processes]
+    return [
+        subprocess.CompletedProcess(arguments, process.returncode, *output)
+        for process, output in zip(processes, outputs, strict=True)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("extra", "code", "sentence"),
+    [
+        (["--columns", "text=txet,label=label"], 1, "error: reviews.csv: no column 'txet'; found: text, label."),
+        (["--output", "{file}/out"], 2, r"error: --output .*/file/out cannot be written to \(Not a directory\)"),
+    ],
+)
+def test_what_is_wrong_is_said_once_and_all_processes_end_alike(reviews, tmp_path, extra, code, sentence):
+    (tmp_path / "file").write_text("")
+    extra = [word.format(file=tmp_path / "file") for word in extra]
+    first, second = side_by_side(command(reviews, tmp_path / "out", *extra))
+    assert (first.returncode, second.returncode) == (code, code), first.stderr + second.stderr
+    assert re.match(sentence, first.stderr) and first.stderr.count("\n") == 1
+    assert second.stderr == "" and first.stdout == second.stdout == ""
+
+
+AGREEMENTS = """
+import json, sys
+import torch
+from quintet.finetune.processes import agreed, first_then_others, is_first_process, said_once
+from quintet.pipelines.errors import DataError, TrainingError, UsageError
+
+torch.distributed.init_process_group("gloo")
+rank, outcomes = torch.distributed.get_rank(), []
+
+def outcome(errors, around=agreed):
+    try:
+        with around():
+            if errors.get(rank):
+                raise errors[rank]
+        return "went on"
+    except BaseException as error:
+        return f"{type(error).__name__}: {error}"
+
+outcomes.append(outcome({}))
+outcomes.append(outcome({0: UsageError("no")}))
+outcomes.append(outcome({1: DataError("row 7")}))
+outcomes.append(outcome({0: UsageError("one"), 1: DataError("other")}))
+outcomes.append(outcome({1: KeyError("x")}))
+outcomes.append(outcome({0: TrainingError("nan"), 1: TrainingError("nan")}, said_once))
+outcomes.append(first_then_others(lambda: f"prepared by {rank}"))
+print(json.dumps(outcomes))
+"""
+
+
+def test_processes_go_on_together_or_not_at_all():
+    first, second = side_by_side(["-c", AGREEMENTS])
+    assert (first.returncode, second.returncode) == (0, 0), first.stderr + second.stderr
+    assert json.loads(first.stdout) == [
+        "went on",
+        "UsageError: no",
+        "TrainingError: process 1 cannot go on: row 7",
+        "UsageError: one",
+        "TrainingError: process 1 cannot go on: KeyError('x')",
+        "TrainingError: nan",
+        "prepared by 0",
+    ]
+    assert json.loads(second.stdout) == [
+        "went on",
+        "EndedWithFirst: 2",
+        "EndedWithFirst: 1",
+        "EndedWithFirst: 2",
+        "KeyError: 'x'",
+        "EndedWithFirst: 1",
+        "prepared by 1",
+    ]

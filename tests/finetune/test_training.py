@@ -1,10 +1,12 @@
 """Training from end to end: what is written, what is refused, and that the numbers are those of the files."""
 
 import json
+import re
 
 import numpy as np
 import pytest
 import torch
+from quintet.cards.facts import read_facts
 from quintet.finetune import finetune
 from quintet.finetune.step_log import read_log
 from quintet.pipelines.errors import TrainingError, UnknownNameError, UsageError
@@ -19,6 +21,7 @@ FILES = {
     "settings.toml",
     "tokenizer.json",
     "tokenizer_config.json",
+    "training_keys.npz",
 }
 
 
@@ -52,6 +55,7 @@ def test_the_facts_are_those_of_the_exported_weights(reviews, tiny, tmp_path):
     for metric in trained.metrics:
         assert again.metric(metric.name).value == pytest.approx(metric.value, abs=1e-6)
     assert again.weights_sha256 == facts.weights_sha256
+    assert again.training_rows == trained.training_rows is not None
 
 
 def test_no_local_path_gets_into_the_output(reviews, tiny, tmp_path):
@@ -135,8 +139,27 @@ def test_a_teacher_is_matched_by_its_logits(reviews, tiny, tmp_path):
 def test_a_teacher_with_other_labels_is_refused(reviews, tiny, tmp_path):
     other = [{"text": row["text"], "label": {"good": "up", "bad": "down"}[row["label"]]} for row in rows_of(reviews)]
     finetune("sentiment", dataset=other, output=tmp_path / "teacher", **tiny)
-    with pytest.raises(UsageError, match="--teacher teacher knows the labels down, up, but the data set has bad, good"):
+    with pytest.raises(UsageError, match=r"--teacher teacher answers with the labels down, up, .* has bad, good; they"):
         finetune("sentiment", dataset=reviews, output=tmp_path / "out", **tiny, teacher=str(tmp_path / "teacher"))
+
+
+def test_altered_texts_are_learned_as_the_teacher_takes_them(reviews, tiny, tmp_path):
+    tiny = {**tiny, "learning_rate": 0.03, "calibrate": False}
+    finetune("sentiment", dataset=reviews, output=tmp_path / "teacher", **{**tiny, "epochs": 6})
+    # every label says the opposite of the teacher, who is asked about the altered texts, four in five, alone
+    turned = [{"text": row["text"], "label": {"good": "bad", "bad": "good"}[row["label"]]} for row in rows_of(reviews)]
+    given = {"teacher": str(tmp_path / "teacher"), "teacher_weight": 0.0, "augment": 4, "augment_by": ("mask",)}
+    facts = finetune("sentiment", dataset=turned, output=tmp_path / "student", **tiny, **given)
+    assert facts.evaluations[0].metric("accuracy").value < 0.3
+    assert np.mean([line["accuracy"] for line in read_log(tmp_path / "student")][-10:]) > 0.6
+
+
+def test_a_learning_rate_far_too_large_is_told(reviews, tiny, tmp_path):
+    with pytest.warns(RuntimeWarning, match="training diverged"):
+        facts = finetune("sentiment", dataset=reviews, output=tmp_path / "out", **{**tiny, "learning_rate": 30.0})
+    words = r"training diverged: the training loss was 0\.\d+ at the first step and is \d.*e\+\d+ over the last tenth; "
+    assert re.match(words + "give a lower --learning-rate than 30", facts.training.notes[0])
+    assert facts == read_facts(tmp_path / "out")
 
 
 def test_several_labels_and_numbers_can_be_learned(reviews, tiny, tmp_path):

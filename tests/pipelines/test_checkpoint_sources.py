@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from quintet.finetune.tokenizer_training import train_tokenizer
 from quintet.pipelines import checkpoint_sources
 from quintet.pipelines.checkpoint_sources import embedded_names, explain_hub_error, find_checkpoint, public_name
 from quintet.pipelines.checkpoints import load_checkpoint
-from quintet.pipelines.errors import UnknownNameError, WeightsError
+from quintet.pipelines.errors import UnknownNameError, UsageError, WeightsError
 from quintet.pipelines.models import build_model
 from quintet.pipelines.saving import save_checkpoint
 
@@ -83,17 +84,79 @@ def test_a_misspelt_embedded_name_suggests_it(embedded):
         find_checkpoint("sentiment xx")
 
 
-def test_offline_and_not_cached_names_cache_command_and_embedded_checkpoints(embedded, monkeypatch):
+@pytest.mark.parametrize("switch", ["HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE"])
+def test_offline_and_not_cached_names_cache_switch_command_and_embedded_checkpoints(embedded, monkeypatch, switch):
     from huggingface_hub import constants
 
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
+    monkeypatch.setenv(switch, "1")
     with pytest.raises(WeightsError) as caught:
         load_checkpoint("someone/reviews@v1")
     assert str(caught.value) == (
-        f"checkpoint 'someone/reviews' is not in the cache ({constants.HF_HUB_CACHE}) and the Hub "
-        f"({constants.ENDPOINT}) cannot be reached; with a network run `hf download someone/reviews --revision "
-        "v1` once, or use an embedded checkpoint (sentiment-xx)."
+        f"checkpoint 'someone/reviews' is not in the cache ({constants.HF_HUB_CACHE}) and offline mode is switched on "
+        f"by {switch}, so it is not fetched; without {switch} run `hf download someone/reviews --revision v1` once, or "
+        "use an embedded checkpoint (sentiment-xx)."
     )
+
+
+def test_a_hub_that_does_not_answer_is_an_error_within_seconds(embedded, monkeypatch):
+    from huggingface_hub import constants
+
+    monkeypatch.setattr(checkpoint_sources, "CONNECT_PAUSES", (0.1,))
+    start = time.monotonic()
+    with pytest.raises(WeightsError) as caught:
+        load_checkpoint("someone/reviews")
+    assert time.monotonic() - start < 10  # huggingface_hub alone takes 23 and more
+    assert str(caught.value) == (
+        f"checkpoint 'someone/reviews' is not in the cache ({constants.HF_HUB_CACHE}) and the Hub "
+        f"({constants.ENDPOINT}) cannot be reached; with a network run `hf download someone/reviews` once, or use an "
+        "embedded checkpoint (sentiment-xx)."
+    )
+    assert sum(checkpoint_sources.CONNECT_PAUSES) < 5
+
+
+def test_a_hub_that_answers_at_the_second_attempt_is_used(monkeypatch, tmp_path):
+    import httpx2
+    import huggingface_hub
+
+    attempts = []
+
+    def answer(url):
+        attempts.append(url)
+        if len(attempts) == 1:
+            raise httpx2.ConnectError("connection refused")
+
+    monkeypatch.setattr(checkpoint_sources, "CONNECT_PAUSES", (0.0, 0.0))
+    monkeypatch.setattr(huggingface_hub, "get_hf_file_metadata", answer)
+    (tmp_path / "config.json").write_text("{}", encoding="utf-8")
+    monkeypatch.setattr(huggingface_hub, "hf_hub_download", lambda *_, **__: str(tmp_path / "config.json"))
+    monkeypatch.setattr(checkpoint_sources, "check_cached", lambda *_: None)
+    assert find_checkpoint("someone/reviews").folder == tmp_path
+    assert len(attempts) == 2
+
+
+@pytest.mark.parametrize(
+    ("url", "words"),
+    [
+        ("https://huggingface.co/me/name", "is a URL; give the Hub id that is in it: me/name."),
+        ("huggingface.co/me/name/", "is a URL; give the Hub id that is in it: me/name."),
+        ("https://huggingface.co/me/name/tree/v1", "is a URL; give the Hub id that is in it: me/name@v1."),
+        ("https://hf.co/gpt2", "is a URL; give the Hub id that is in it: gpt2."),
+        ("https://example.org/name.zip", "is a URL; a model is given as a checkpoint folder or as a Hub id such as"),
+        ("https://huggingface.co/datasets/me/name", "is a URL; a model is given as a checkpoint folder or as a Hub id"),
+    ],
+)
+def test_a_url_says_how_a_model_is_given(url, words):
+    with pytest.raises(UsageError) as caught:
+        find_checkpoint(url)
+    assert f"model '{url}' {words}" in str(caught.value)
+
+
+def test_a_url_is_shown_without_its_password():
+    with pytest.raises(UsageError, match=r"model 'https://example\.org/name' is a URL") as caught:
+        find_checkpoint("https://me:secret@example.org/name?token=secret")
+    assert "secret" not in str(caught.value)
 
 
 def test_what_the_hub_refuses_is_said_with_the_next_step():

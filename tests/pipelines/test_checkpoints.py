@@ -239,6 +239,24 @@ def test_a_checkpoint_around_a_live_model_follows_its_weights(tokenizer):
     assert checkpoint.config.labels == LABELS
 
 
+def test_a_live_model_keeps_its_configuration(tokenizer):
+    from transformers import GPT2Config, GPT2ForSequenceClassification
+
+    torch.manual_seed(0)
+    config = GPT2Config(vocab_size=tokenizer.vocab_size, n_embd=8, n_layer=1, n_head=2, n_positions=16)
+    model = GPT2ForSequenceClassification(config).eval()
+    before = model.config.to_dict()
+    assert model.config.pad_token_id is None
+    checkpoint = load_checkpoint(model, tokenizer=tokenizer)
+    together = checkpoint.logits(tokenizer.pad(tokenizer.encode(TEXTS)))
+    for row, text in zip(together, TEXTS, strict=True):
+        torch.testing.assert_close(row, checkpoint.logits(tokenizer.pad(tokenizer.encode([text])))[0])
+    assert model.config.to_dict() == before
+    with torch.no_grad():
+        model.score.weight.mul_(2)
+    torch.testing.assert_close(checkpoint.logits(tokenizer.pad(tokenizer.encode(TEXTS))), together * 2)
+
+
 def test_another_tokenizer_can_be_given(folder, tokenizer, tmp_path):
     save_checkpoint(small_lstm(tokenizer), train_tokenizer(["dull film"], "wordlevel", 50, 9), tmp_path / "other")
     (folder / "tokenizer.json").unlink()

@@ -12,6 +12,7 @@ import tracemalloc
 
 import pytest
 from quintet.pipelines import DataError, InputError, UsageError, file_runs, pipeline, run, run_parts
+from quintet.pipelines.records import read_records
 
 TEXTS = ["good film", "bad plot", "a very dull film", "witty !"]
 
@@ -305,3 +306,92 @@ def test_results_of_results_keep_every_column(bert, tmp_path):
     (row,) = run("sentiment", path, model=bert).results
     assert (row["label"], row["predicted_label"]) == ("x", "y")
     assert row["predicted_predicted_label"] in ("negative", "positive")
+
+
+@pytest.fixture
+def two_files(tmp_path):
+    """Two files with different columns, of which only the second has a column `label`."""
+    (tmp_path / "one.csv").write_text("text,stars\na good film,5\na bad film,1\n", encoding="utf-8")
+    (tmp_path / "two.csv").write_text("text,label\na witty film,mine\n", encoding="utf-8")
+    return [str(tmp_path / "one.csv"), str(tmp_path / "two.csv")]
+
+
+@pytest.mark.parametrize("ending", [None, "csv", "jsonl", "json", "parquet"])
+def test_an_answer_has_one_name_in_all_rows_of_several_files(bert, two_files, tmp_path, ending):
+    output = None if ending is None else tmp_path / f"answers.{ending}"
+    summary = run("sentiment", two_files, model=bert, output=output)
+    rows = summary.results
+    if output is not None:
+        rows = [record.values for record in read_records(output)]
+    if ending in ("csv", "parquet"):
+        assert [list(row) for row in rows] == [["text", "stars", "label", "predicted_label", "score", "error"]] * 3
+    assert [row["predicted_label"] in ("negative", "positive") for row in rows] == [True] * 3
+    assert [row.get("label") or None for row in rows] == [None, None, "mine"]
+    assert (summary.columns["label"], summary.columns["score"]) == ("predicted_label", "score")
+
+
+@pytest.mark.parametrize("ending", ["csv", "jsonl"])
+def test_a_column_of_the_last_row_alone_counts_too(bert, tmp_path, monkeypatch, ending):
+    monkeypatch.setattr(file_runs, "PART_ROWS", 2)
+    rows = [{"text": "a good film"}] * 6 + [{"text": "a bad film", "label": "mine"}]
+    (tmp_path / "late.jsonl").write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
+    run("sentiment", tmp_path / "late.jsonl", model=bert, output=tmp_path / f"answers.{ending}")
+    written = [record.values for record in read_records(tmp_path / f"answers.{ending}")]
+    assert [row["predicted_label"] in ("negative", "positive") for row in written] == [True] * 7
+    assert [row.get("label") or None for row in written] == [None] * 6 + ["mine"]
+
+
+def test_a_stream_whose_columns_change_late_loses_no_value(bert, tmp_path, monkeypatch):
+    monkeypatch.setattr(file_runs, "PART_ROWS", 2)
+    rows = [{"text": "a good film"}] * 3 + [{"text": "a bad film", "error": "mine"}]
+    run("sentiment", iter(rows), model=bert, output=tmp_path / "answers.jsonl")
+    *first, last = [record.values for record in read_records(tmp_path / "answers.jsonl")]
+    assert [list(row) for row in first] == [["text", "label", "score"]] * 3
+    assert last["error"] == "mine"
+    assert "got one with 'text', 'error'" in last["predicted_error"]
+
+
+def test_files_and_texts_mixed_have_one_name_too(bert, two_files, tmp_path):
+    run("sentiment", ["a dull film", *two_files], model=bert, output=tmp_path / "answers.csv")
+    rows = read_csv(tmp_path / "answers.csv")
+    assert [row["label"] for row in rows] == ["", "", "", "mine"]
+    assert all(row["predicted_label"] for row in rows)
+
+
+@pytest.mark.parametrize("ending", [None, "jsonl"])
+def test_a_row_that_failed_says_where_it_stands(bert, tmp_path, ending):
+    (tmp_path / "one.csv").write_text("text,stars\na good film,5\n", encoding="utf-8")
+    (tmp_path / "two.csv").write_text("text,stars\na bad film,1\n,4\nragged\n", encoding="utf-8")
+    output = None if ending is None else tmp_path / "answers.jsonl"
+    rows = run("sentiment", [str(tmp_path / "one.csv"), str(tmp_path / "two.csv")], model=bert, output=output).results
+    if output is not None:
+        rows = [record.values for record in read_records(output)]
+    assert [list(row) for row in rows[:2]] == [["text", "stars", "label", "score"]] * 2
+    error = "column 'text' is empty, expected a text."
+    assert rows[2] == {"text": "", "stars": "4", "error": error, "file": "two.csv", "row": 2}
+    assert (rows[3]["file"], rows[3]["row"]) == ("two.csv", 3)
+
+
+def test_a_text_that_failed_has_no_place(bert):
+    results = run("sentiment", ["good", {"text": None}], model=bert).results
+    assert list(results[1]) == ["text", "error"]
+
+
+def test_what_is_done_before_and_after_the_rows_is_announced(bert, two_files, tmp_path):
+    calls = []
+    run(
+        "sentiment",
+        two_files,
+        model=bert,
+        output=tmp_path / "answers.csv",
+        progress=lambda done, total: calls.append((done, total)),
+        announce=calls.append,
+    )
+    assert calls[:2] == ["reading one.csv", "reading two.csv"]
+    assert (3, 3) in calls[2:]
+    assert "writing answers.csv" in calls[3:]
+
+
+def test_an_unknown_argument_lists_those_of_run_and_pipeline(bert):
+    with pytest.raises(UsageError, match=r"unknown option 'foo'; known: announce, batch_size, columns, .*, top_k, "):
+        run("sentiment", ["good"], model=bert, foo=1)

@@ -2,9 +2,10 @@
 
 import io
 import json
+import re
 
 import pytest
-from quintet.finetune.data import describe_data, print_report
+from quintet.finetune.data import describe_data, load_data, print_report
 from quintet.pipelines.errors import DataError
 from quintet.pipelines.tasks import find_task
 from rich.console import Console
@@ -74,3 +75,31 @@ def test_strict_reading_can_be_asked_for(write_csv):
         describe_data(
             write_csv(rows=[("", "a")]), task=find_task("sentiment"), columns={"label": "stars"}, bad_rows="raise"
         )
+
+
+@pytest.mark.parametrize(
+    ("lines", "problem"),
+    [
+        (reviews(20)[::2], "column 'stars' holds one class only ('positive' in all 10 rows of train)"),
+        (reviews(2), "validation cannot be carved from train: no class has two different texts in its 2 rows"),
+        ([*reviews(9)[::2], reviews(2)[1]], None),
+    ],
+)
+def test_what_training_would_refuse_is_reported_and_no_error(write_csv, lines, problem):
+    path = write_csv(rows=lines)
+    report = describe_data(path, task=find_task("sentiment"), columns={"label": "stars"})
+    assert len(report.problems) == (problem is not None)
+    assert sum(split.rows for split in report.splits) == len(lines)
+    text = printed(report)
+    if problem is None:
+        assert "training would refuse" not in text and "has one row in train" in text
+    else:
+        assert f"training would refuse: {problem}" in " ".join(text.split())
+        assert report.to_json()["problems"][0].startswith(problem)
+        with pytest.raises(DataError, match=re.escape(problem)):
+            load_data(path, task=find_task("sentiment"), columns={"label": "stars"})
+
+
+def test_data_that_cannot_be_read_is_an_error_of_the_report_too(write_csv):
+    with pytest.raises(DataError, match="no column 'label'"):
+        describe_data(write_csv(), task=find_task("sentiment"))
