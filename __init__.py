@@ -8,6 +8,9 @@ of the folder it lies in, where such an import would fail.
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:  # what a type checker reads; never run, so the rule above holds
+    from .cards.publishing import publish
+    from .cards.verification import verify
+    from .cards.writing import card
     from .finetune.data import describe_data as data
     from .finetune.evaluation import evaluate
     from .pipelines.errors import DataError, InputError, QuintetError, TrainingError, UsageError, WeightsError
@@ -27,13 +30,16 @@ _EXPORTS = {
     "TrainingError": ("pipelines.errors", "TrainingError"),
     "UsageError": ("pipelines.errors", "UsageError"),
     "WeightsError": ("pipelines.errors", "WeightsError"),
+    "card": ("cards.writing", "card"),
     "data": ("finetune.data", "describe_data"),
     "evaluate": ("finetune.evaluation", "evaluate"),
     "find_task": ("pipelines.tasks", "find_task"),
     "models": ("pipelines.models.families", "family_rows"),
     "pipeline": ("pipelines.factory", "pipeline"),
+    "publish": ("cards.publishing", "publish"),
     "run": ("pipelines.file_runs", "run"),
     "tasks": ("pipelines.tasks", "task_rows"),
+    "verify": ("cards.verification", "verify"),
 }
 
 __all__ = [
@@ -43,13 +49,16 @@ __all__ = [
     "TrainingError",
     "UsageError",
     "WeightsError",
+    "card",
     "data",
     "evaluate",
     "find_task",
     "models",
     "pipeline",
+    "publish",
     "run",
     "tasks",
+    "verify",
 ]
 
 

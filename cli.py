@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
     from .cards.facts import EvaluationFacts
+    from .cards.publishing import PublishReport
+    from .cards.verification import VerifyReport
     from .finetune.dry_run import DryRun
     from .pipelines.file_runs import RunSummary
 
@@ -614,6 +616,195 @@ def _print_evaluation(console: Console, facts: EvaluationFacts, *, mistakes: int
         console.print(f"[dim]row {mistake.row}: {escape(answer)}:[/dim] {escape(mistake.text)}")
     for note in facts.notes:
         console.print(f"[dim]{escape(note)}[/dim]")
+
+
+@command
+def card(
+    checkpoint: Annotated[
+        str, typer.Argument(help="checkpoint folder; with --check also a README.md, a Hub id or an embedded name")
+    ],
+    license: Annotated[
+        str | None, typer.Option(help="licence in the Hub's spelling, such as apache-2.0, or other; default: as it is")
+    ] = None,
+    license_name: Annotated[str | None, typer.Option(help="name of a licence that is other")] = None,
+    license_link: Annotated[
+        str | None, typer.Option(help="URL of a licence that is other, or its file in the folder")
+    ] = None,
+    language: Annotated[str | None, typer.Option(help="languages of the texts: en or en,zh; default: as it is")] = None,
+    repository: Annotated[
+        str | None, typer.Option(help="Hub id that the card names; `quintet publish` sets it")
+    ] = None,
+    example: Annotated[
+        list[str] | None, typer.Option(help="text to show with its answer; can be repeated; default: as it is")
+    ] = None,
+    no_texts: Annotated[
+        bool, typer.Option("--no-texts", help="take the quoted wrong answers out of run.json and the card")
+    ] = False,
+    edit: Annotated[bool, typer.Option("--edit", help="open your own words in the editor that EDITOR names")] = False,
+    append: Annotated[
+        bool, typer.Option("--append", help="put the card below a README.md that was written by hand")
+    ] = False,
+    check: Annotated[
+        bool, typer.Option("--check", help="write nothing; name what the Hub would refuse and numbers without a source")
+    ] = False,
+) -> Answer:
+    """Write a checkpoint's card, README.md, from its facts: results, data, settings, limits, and usage that was run."""
+    from .cards.writing import card as card_
+
+    report = card_(
+        checkpoint,
+        license=license,
+        license_name=license_name,
+        license_link=license_link,
+        language=language,
+        repository=repository,
+        examples=example or None,
+        texts=not no_texts,
+        edit=edit,
+        append=append,
+        check=check,
+    )
+
+    def show(console: Console) -> None:
+        for problem in report.problems:
+            console.print(f"problem: {problem}", markup=False)
+        for note in report.notes:
+            console.print(f"note: {note}", markup=False)
+        if report.written:
+            console.print(f"card: {report.path}", markup=False)
+            console.print(f"next: quintet publish {checkpoint} me/{report.name}", markup=False)
+        else:
+            console.print(report.summary, markup=False)
+
+    return Answer(report.to_json(), show, failed=check and bool(report.problems), summary=report.summary)
+
+
+@command
+def publish(
+    checkpoint: Annotated[str, typer.Argument(help="checkpoint folder; with --dataset a file or folder of data")],
+    repository: Annotated[str, typer.Argument(help="Hub id, such as me/reviews; made if there is none")],
+    dataset: Annotated[bool, typer.Option("--dataset", help="publish a data set, with a card")] = False,
+    private: Annotated[bool, typer.Option("--private", help="a new repository is seen by its owners only")] = False,
+    create_pr: Annotated[
+        bool, typer.Option("--create-pr", help="propose the change as a pull request instead of making it")
+    ] = False,
+    revision: Annotated[str | None, typer.Option(help="branch to publish to; default: main")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="check and show the plan; change nothing")] = False,
+    license: Annotated[
+        str | None, typer.Option(help="licence in the Hub's spelling, such as apache-2.0, or other; default: as it is")
+    ] = None,
+    license_name: Annotated[str | None, typer.Option(help="name of a licence that is other")] = None,
+    license_link: Annotated[
+        str | None, typer.Option(help="URL of a licence that is other, or its file in the folder")
+    ] = None,
+    message: Annotated[str | None, typer.Option(help="title of the commit")] = None,
+    columns: Columns = None,
+) -> Answer:
+    """Publish a checkpoint on the Hub: checked before, in one commit, read back and compared after."""
+    from .cards.publishing import publish as publish_
+
+    report = publish_(
+        checkpoint,
+        repository,
+        dataset=dataset,
+        private=private,
+        create_pr=create_pr,
+        revision=revision,
+        dry_run=dry_run,
+        license=license,
+        license_name=license_name,
+        license_link=license_link,
+        message=message,
+        columns=_mapping(columns, "--columns") or None,
+        announce=lambda text: print(text, file=sys.stderr),
+    )
+    return Answer(report.to_json(), lambda console: _print_publication(console, report))
+
+
+def _print_publication(console: Console, report: PublishReport) -> None:
+    """What a person should know, what was done, and the URL last."""
+    for notice in report.notices:
+        console.print(f"note: {notice}", style="dim", markup=False)
+    said = {
+        "published": f"published: commit {str(report.commit)[:12]}, {report.fetched} files fetched again and equal",
+        "unchanged": "nothing to do: everything is there already",
+        "planned": "a dry run: nothing was changed",
+    }
+    console.print(said[report.status], markup=False)
+    if report.status != "planned":
+        console.print(report.url, markup=False)
+
+
+@command
+def verify(
+    checkpoint: Annotated[str, typer.Argument(help="Hub id with @revision, checkpoint folder, or embedded name")],
+    dataset: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="where a recorded data set is that is not on the Hub; once for each; recorded=path if renamed"
+        ),
+    ] = None,
+    revision: Annotated[str | None, typer.Option(help="branch, tag or commit of a Hub repository")] = None,
+    tolerance: Annotated[
+        float | None,
+        typer.Option(help="a number may differ by this times max(1, |number|); default: what the evaluation states"),
+    ] = None,
+    device: Device = None,
+    trust_remote_code: TrustRemoteCode = False,
+    token: Annotated[str | None, typer.Option(help="of the Hub; default: HF_TOKEN, or that of `hf auth login`")] = None,
+    endpoint: Annotated[str | None, typer.Option(help="URL of the Hub; default: HF_ENDPOINT")] = None,
+) -> Answer:
+    """Compute every number of a checkpoint's card again and compare; exit code 1 unless all of them are equal."""
+    from .cards.verification import verify as verify_
+
+    with _progress("rows") as bar:
+        report = verify_(
+            checkpoint,
+            dataset=dataset or None,
+            revision=revision,
+            tolerance=tolerance,
+            device=device,
+            trust_remote_code=trust_remote_code,
+            token=token,
+            endpoint=endpoint,
+            progress=bar.advance,
+        )
+    return Answer(
+        report.to_json(),
+        lambda console: _print_verification(console, report),
+        failed=not report.is_verified,
+        summary=str(report),
+    )
+
+
+def _print_verification(console: Console, report: VerifyReport) -> None:
+    """The metrics one by one, of the other numbers how many there are and which differ, then everything else."""
+    from rich.markup import escape
+    from rich.table import Table
+
+    marks = {True: "yes", False: "[bold red]NO[/bold red]", None: "–"}
+    table = Table(box=None, title_justify="left", header_style="bold")
+    for heading in ("data", "split", "number", "card", "run.json", "recomputed", "equal"):
+        table.add_column(heading, justify="right" if heading in ("card", "run.json", "recomputed") else "left")
+    others = [number for number in report.numbers if number.kind != "metric"]
+    for number in report.numbers:
+        if number.kind == "metric" or number.is_equal is False:
+            values = (number.card, number.recorded, number.recomputed)
+            shown = ("" if value is None else f"{value:.6g}" for value in values)
+            table.add_row(
+                escape(number.data), escape(number.split), escape(number.name), *shown, marks[number.is_equal]
+            )
+    if report.numbers:
+        console.print(table, soft_wrap=False)
+        equal = sum(number.is_equal is True for number in others)
+        console.print(f"{equal} of {len(others)} other numbers (intervals, classes, counts, baselines) are equal")
+        tolerances = sorted({number.tolerance for number in report.numbers if number.recorded is not None})
+        stated = " or ".join(f"{each:g}" for each in tolerances)
+        console.print(f"equal: to within {stated} × max(1, |number|)" if stated else "nothing is recorded")
+    for check in report.checks:
+        state = f"[bold red]{check.state}[/bold red]" if check.state == "differs" else check.state
+        console.print(f"{escape(check.name)}: {state}: {escape(check.detail)}")
+    console.print(escape(str(report)))
 
 
 @command

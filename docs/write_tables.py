@@ -1,4 +1,4 @@
-"""Writes the generated parts of the documents: the tables of tasks and models, and every `--help`.
+"""Writes the generated parts of the documents: the tables of tasks and models, every `--help`, and the example card.
 
 python docs/write_tables.py            rewrites them
 python docs/write_tables.py --check    exits 1 and names the file if one is out of date
@@ -10,11 +10,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+from quintet.cards.facts import read_facts
+from quintet.cards.render import read_readme, render
 from quintet.pipelines.models.families import FAMILIES
 from quintet.pipelines.tasks import TASKS
 
 ROOT = Path(__file__).parent.parent
-COMMANDS = ("run", "finetune", "evaluate", "data", "tasks", "models")
+COMMANDS = ("run", "finetune", "evaluate", "card", "publish", "verify", "data", "tasks", "models")
 
 
 def tasks_table() -> str:
@@ -56,6 +58,7 @@ GENERATED = {
     "docs/models.md": {"models": models_table},
     "docs/commands.md": {"help": help_texts},
 }
+EXAMPLE_CARD = "docs/example-card/README.md"
 
 
 def filled(text: str, name: str, content: str) -> str:
@@ -67,13 +70,18 @@ def filled(text: str, name: str, content: str) -> str:
     return new
 
 
+def example_card(text: str) -> str:
+    """The example card, rendered anew from the facts beside it."""
+    return render(read_facts(ROOT / "docs/example-card"), own_words=read_readme(text).own_words)
+
+
 def main(check: bool) -> int:
     stale = []
-    for document, parts in GENERATED.items():
+    for document in (*GENERATED, EXAMPLE_CARD):
         path = ROOT / document
         old = path.read_text(encoding="utf-8")
-        new = old
-        for name, make in parts.items():
+        new = example_card(old) if document == EXAMPLE_CARD else old
+        for name, make in GENERATED.get(document, {}).items():
             new = filled(new, name, make())
         if new != old:
             stale.append(document)

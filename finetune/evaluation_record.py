@@ -165,9 +165,7 @@ def write_evaluation(
             folder = subject.folder / "evaluation" / folder_name(facts.data_name, facts.split)
             folder.mkdir(parents=True, exist_ok=True)
             _write_pictures(facts, folder, probabilities, labels)
-        run = next(iter(subject.runs), None) or replace(
-            subject.described, files_sha256=answering_files(subject.folder)
-        )
+        run = next(iter(subject.runs), None) or replace(subject.described, files_sha256=answering_files(subject.folder))
         write_facts(with_evaluation(run, facts), subject.folder)
     except OSError as error:
         if error.errno not in NOT_WRITABLE:  # a full disk is worth an error, somebody else's folder is not

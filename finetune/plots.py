@@ -169,8 +169,12 @@ def _literal(text: str) -> str:
 
 def _figure(width: float, height: float) -> Figure:
     from matplotlib.figure import Figure
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
 
-    return Figure(figsize=(width, height), dpi=130, layout="constrained", facecolor="white")
+    # The layout is an approximation: beside a square picture with its colour bar it is off by up to 0.08 inches, by
+    # which the name of an axis was cut.
+    layout = ConstrainedLayoutEngine(w_pad=0.2, h_pad=0.08)
+    return Figure(figsize=(width, height), dpi=130, layout=layout, facecolor="white")
 
 
 def _title(axes: Axes, title: str) -> None:

@@ -161,21 +161,38 @@ def fetch_file(repository: str, file: str, *, revision: str | None, is_optional:
         QuintetError: as ``explain_hub_error``, and where the file is not what the Hub has.
     """
     import httpx2
-    from huggingface_hub import errors, hf_hub_download
+    from huggingface_hub import errors
 
     try:
         _reach_hub(repository, file, revision)
-        path = Path(hf_hub_download(repository, file, revision=revision))
+        path = Path(_download(repository, file, revision))
     except errors.LocalEntryNotFoundError as error:
         if is_optional:
             return None
         raise explain_hub_error(error, repository, revision) from error
     except errors.RemoteEntryNotFoundError:
         return None
-    except (errors.HFValidationError, httpx2.HTTPError, OSError) as error:
+    except (errors.HFValidationError, httpx2.HTTPError, OSError, RuntimeError) as error:  # the last is hf_xet's
         raise explain_hub_error(error, repository, revision) from error
     check_cached(path, repository, file)
     return path
+
+
+def _download(repository: str, file: str, revision: str | None) -> str:
+    """The path in the cache of a file, fetched again where the connection broke.
+
+    huggingface_hub repeats the question about a file, and goes on where a large one broke off, but does not repeat a
+    download whose connection broke at its beginning.
+    """
+    import httpx2
+    from huggingface_hub import hf_hub_download
+
+    for pause in CONNECT_PAUSES:
+        try:
+            return hf_hub_download(repository, file, revision=revision)
+        except (httpx2.ReadError, httpx2.WriteError, httpx2.RemoteProtocolError):
+            time.sleep(pause)
+    return hf_hub_download(repository, file, revision=revision)
 
 
 def _reach_hub(repository: str, file: str, revision: str | None) -> None:

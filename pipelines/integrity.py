@@ -48,7 +48,8 @@ def matches(path: str | Path, *, size: int | None, blob_id: str | None, lfs_sha2
     Args:
         path: the file.
         size: in bytes.
-        blob_id: git's id of the content; for a large file of its pointer, so not compared where ``lfs_sha256`` is known.
+        blob_id: git's id of the content; of a large file that of its pointer, so it is not compared beside
+            ``lfs_sha256``.
         lfs_sha256: of the content of a large file.
 
     Raises:
@@ -65,7 +66,7 @@ def matches(path: str | Path, *, size: int | None, blob_id: str | None, lfs_sha2
 
 
 def answering_files(folder: Path) -> dict[str, str]:
-    """The sha256 of each file of a checkpoint folder on which its answers depend: configuration, weights, tokenizer, code.
+    """The sha256 of each file of a checkpoint on which its answers depend: configuration, weights, tokenizer, code.
 
     Pictures, cards, facts and logs are not among them.
     """

@@ -13,6 +13,7 @@ import quintet
 ROOT = Path(quintet.__file__).parent
 DOCUMENTS = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")])
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+TOKENS = {"owner": {"user": "distilbert", "role": "write"}, "mine": {"user": "me", "role": "write"}}
 HUB_MODEL = "distilbert/distilbert-base-uncased-finetuned-sst-2-english"
 
 sys.path.insert(0, str(ROOT / "tests/hub"))
@@ -91,7 +92,7 @@ def hub(tmp_path_factory):
     checkpoint = folder / "checkpoint"
     tiny_checkpoint(checkpoint)
     with (
-        LoopbackHub(folder / "store", tokens={"owner": {"user": "distilbert", "role": "write"}}) as server,
+        LoopbackHub(folder / "store", tokens=TOKENS) as server,
         pytest.MonkeyPatch.context() as patch,
     ):
         patch.setattr(constants, "HF_HUB_DISABLE_XET", True)
@@ -107,6 +108,7 @@ def test_code_blocks_run_as_written(document, hub, tmp_path):
     environment = {
         **os.environ,
         "HF_ENDPOINT": hub.url,
+        "HF_TOKEN": "mine",
         "HF_HOME": str(tmp_path / "cache"),
         "HF_HUB_DISABLE_XET": "1",
         "HF_HUB_DISABLE_TELEMETRY": "1",

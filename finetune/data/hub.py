@@ -97,9 +97,17 @@ def is_saved_folder(folder: Path) -> bool:
 
 
 def resolved_revision(dataset: datasets.Dataset) -> str | None:
-    """The commit that the files of a Hub data set were fetched from; None if it is not recorded."""
+    """The commit that the files of a Hub data set were fetched from; None if it is not recorded.
+
+    datasets names the folder of its cache after the commit, and notes checksums only where it is told to compute them.
+    """
     checksums: Any = dataset.info.download_checksums or {}
     commits = {match[1] for path in checksums if (match := re.search(r"@([0-9a-f]{40})/", str(path)))}
+    commits |= {
+        folder.name
+        for file in dataset.cache_files
+        if re.fullmatch(r"[0-9a-f]{40}", (folder := Path(file["filename"]).parent).name)
+    }
     return commits.pop() if len(commits) == 1 else None
 
 

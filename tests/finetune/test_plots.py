@@ -76,3 +76,13 @@ def test_matplotlib_is_loaded_only_to_draw():
     code = "import sys, quintet.finetune.plots; print('matplotlib' in sys.modules)"
     output = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert output.strip() == "False"
+
+
+@pytest.mark.parametrize("labels", [("neg", "pos"), ("x", "yy", "z"), ("negative", "positive"), tuple("abcdefghij")])
+@pytest.mark.parametrize("title", ["", "test", "rotten_tomatoes, test (1,066 rows)"])
+def test_nothing_is_cut_at_the_edges(tmp_path, labels, title):
+    counts = np.random.default_rng(0).integers(10, 500, (len(labels), len(labels)))
+    plots.confusion_matrix(counts, labels, tmp_path / "c.png", title=title)
+    image = pixels(tmp_path / "c.png")
+    for edge in (image[:4], image[-4:], image[:, :4], image[:, -4:]):
+        assert (edge == 255).all()

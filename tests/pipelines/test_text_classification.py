@@ -237,7 +237,7 @@ def test_an_unknown_task_is_named():
     with pytest.raises(UsageError, match="unknown task 'sentimant'; did you mean sentiment"):
         pipeline("sentimant")
     with pytest.raises(UsageError, match="needs a task, for instance pipeline"):
-        pipeline(model="out/mine")
+        pipeline()
 
 
 def test_an_unusable_output_is_an_error_of_its_text(bert_folder):

@@ -1,0 +1,189 @@
+"""What a card says about an architecture: its name in a sentence, its paper, and whether its code is Quintet's own."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """A row of the table.
+
+    Attributes:
+        phrase: with its article, to stand in a sentence.
+        key: of the BibTeX entry.
+        title: of the paper.
+        authors: as BibTeX has them.
+        year: of the paper.
+        venue: where it was published, as a BibTeX field: ``journal``, ``booktitle``.
+        arxiv: number of the preprint; empty where there is none.
+        is_own: whether plain transformers needs the modeling files that lie beside the weights.
+    """
+
+    phrase: str
+    key: str
+    title: str
+    authors: str
+    year: int
+    venue: tuple[str, str]
+    arxiv: str = ""
+    is_own: bool = False
+
+    @property
+    def bibtex(self) -> str:
+        """The paper as a BibTeX entry."""
+        kind = "article" if self.venue[0] == "journal" else "inproceedings"
+        lines = [f"title = {{{self.title}}}", f"author = {{{self.authors}}}", f"year = {{{self.year}}}"]
+        lines.append(f"{self.venue[0]} = {{{self.venue[1]}}}")
+        if self.arxiv:
+            lines += [f"eprint = {{{self.arxiv}}}", "archiveprefix = {arXiv}"]
+        return f"@{kind}{{{self.key},\n" + "".join(f"  {line},\n" for line in lines) + "}"
+
+
+NAACL_2019 = "Proceedings of NAACL-HLT 2019"
+
+_BERT = Architecture(
+    "a BERT encoder",
+    "devlin2019bert",
+    "BERT: Pre-training of Deep Bidirectional Transformers for Language Understanding",
+    "Devlin, Jacob and Chang, Ming-Wei and Lee, Kenton and Toutanova, Kristina",
+    2019,
+    ("booktitle", NAACL_2019),
+    "1810.04805",
+)
+
+ARCHITECTURES = {
+    "rnn": Architecture(
+        "a recurrent network (Elman)",
+        "elman1990finding",
+        "Finding Structure in Time",
+        "Elman, Jeffrey L.",
+        1990,
+        ("journal", "Cognitive Science 14(2)"),
+        is_own=True,
+    ),
+    "lstm": Architecture(
+        "an LSTM",
+        "hochreiter1997long",
+        "Long Short-Term Memory",
+        "Hochreiter, Sepp and Schmidhuber, Jürgen",
+        1997,
+        ("journal", "Neural Computation 9(8)"),
+        is_own=True,
+    ),
+    "gru": Architecture(
+        "a network of gated recurrent units (GRU)",
+        "cho2014learning",
+        "Learning Phrase Representations using RNN Encoder-Decoder for Statistical Machine Translation",
+        "Cho, Kyunghyun and van Merriënboer, Bart and Gulcehre, Caglar and Bahdanau, Dzmitry and Bougares, Fethi and "
+        "Schwenk, Holger and Bengio, Yoshua",
+        2014,
+        ("booktitle", "Proceedings of EMNLP 2014"),
+        "1406.1078",
+        is_own=True,
+    ),
+    "textcnn": Architecture(
+        "a convolutional network over word vectors (TextCNN)",
+        "kim2014convolutional",
+        "Convolutional Neural Networks for Sentence Classification",
+        "Kim, Yoon",
+        2014,
+        ("booktitle", "Proceedings of EMNLP 2014"),
+        "1408.5882",
+        is_own=True,
+    ),
+    "transformer": Architecture(
+        "a Transformer encoder",
+        "vaswani2017attention",
+        "Attention Is All You Need",
+        "Vaswani, Ashish and Shazeer, Noam and Parmar, Niki and Uszkoreit, Jakob and Jones, Llion and Gomez, Aidan N. "
+        "and Kaiser, Łukasz and Polosukhin, Illia",
+        2017,
+        ("booktitle", "Advances in Neural Information Processing Systems 30"),
+        "1706.03762",
+        is_own=True,
+    ),
+    "bert": _BERT,
+    "bert-tiny": _BERT,
+    "bert-mini": _BERT,
+    "bert-small": _BERT,
+    "distilbert": Architecture(
+        "a DistilBERT encoder",
+        "sanh2019distilbert",
+        "DistilBERT, a distilled version of BERT: smaller, faster, cheaper and lighter",
+        "Sanh, Victor and Debut, Lysandre and Chaumond, Julien and Wolf, Thomas",
+        2019,
+        ("booktitle", "NeurIPS 2019 Workshop on Energy Efficient Machine Learning and Cognitive Computing"),
+        "1910.01108",
+    ),
+    "roberta": Architecture(
+        "a RoBERTa encoder",
+        "liu2019roberta",
+        "RoBERTa: A Robustly Optimized BERT Pretraining Approach",
+        "Liu, Yinhan and Ott, Myle and Goyal, Naman and Du, Jingfei and Joshi, Mandar and Chen, Danqi and Levy, Omer "
+        "and Lewis, Mike and Zettlemoyer, Luke and Stoyanov, Veselin",
+        2019,
+        ("journal", "arXiv preprint"),
+        "1907.11692",
+    ),
+    "xlm-roberta": Architecture(
+        "an XLM-RoBERTa encoder",
+        "conneau2020unsupervised",
+        "Unsupervised Cross-lingual Representation Learning at Scale",
+        "Conneau, Alexis and Khandelwal, Kartikay and Goyal, Naman and Chaudhary, Vishrav and Wenzek, Guillaume and "
+        "Guzmán, Francisco and Grave, Edouard and Ott, Myle and Zettlemoyer, Luke and Stoyanov, Veselin",
+        2020,
+        ("booktitle", "Proceedings of ACL 2020"),
+        "1911.02116",
+    ),
+    "albert": Architecture(
+        "an ALBERT encoder",
+        "lan2020albert",
+        "ALBERT: A Lite BERT for Self-supervised Learning of Language Representations",
+        "Lan, Zhenzhong and Chen, Mingda and Goodman, Sebastian and Gimpel, Kevin and Sharma, Piyush and Soricut, Radu",
+        2020,
+        ("booktitle", "Proceedings of ICLR 2020"),
+        "1909.11942",
+    ),
+    "electra": Architecture(
+        "an ELECTRA encoder",
+        "clark2020electra",
+        "ELECTRA: Pre-training Text Encoders as Discriminators Rather Than Generators",
+        "Clark, Kevin and Luong, Minh-Thang and Le, Quoc V. and Manning, Christopher D.",
+        2020,
+        ("booktitle", "Proceedings of ICLR 2020"),
+        "2003.10555",
+    ),
+    "deberta-v2": Architecture(
+        "a DeBERTa encoder",
+        "he2021deberta",
+        "DeBERTa: Decoding-enhanced BERT with Disentangled Attention",
+        "He, Pengcheng and Liu, Xiaodong and Gao, Jianfeng and Chen, Weizhu",
+        2021,
+        ("booktitle", "Proceedings of ICLR 2021"),
+        "2006.03654",
+    ),
+}
+"""By `RunFacts.family`: every family of ``quintet models``, and encoders that are often fine-tuned."""
+
+DISTILLATION = Architecture(
+    "",
+    "tang2019distilling",
+    "Distilling Task-Specific Knowledge from BERT into Simple Neural Networks",
+    "Tang, Raphael and Lu, Yao and Liu, Linqing and Mou, Lili and Vechtomova, Olga and Lin, Jimmy",
+    2019,
+    ("journal", "arXiv preprint"),
+    "1903.12136",
+)
+"""What a run with ``--teacher`` follows."""
+
+
+def find_architecture(family: str | None) -> Architecture | None:
+    """The row of a family or a model type; None for one that the table does not have."""
+    return ARCHITECTURES.get(family or "")
+
+
+def is_own_family(family: str | None) -> bool:
+    """Whether the network is Quintet's own, so that plain transformers runs the code beside the weights."""
+    found = find_architecture(family)
+    return found.is_own if found is not None else (family or "").startswith("quintet-")

@@ -1,0 +1,166 @@
+"""From facts to a whole README.md: front matter, body, and whatever a person wrote. The same facts give the same bytes.
+
+front matter
+what stood before the card                                    (a person's)
+<!-- quintet card … -->
+title, summary
+<!-- own words … -->  …  <!-- /own words -->                  (a person's)
+results, usage, data, training, limits, citation, versions
+<!-- /quintet card -->
+what stood behind it                                          (a person's)
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import yaml
+
+from . import sections
+from .facts import RunFacts
+from .metadata import COMPUTED_KEYS, OWN_TAGS, front_matter, metadata
+
+FILE_NAME = "README.md"
+
+CARD_START = "<!-- quintet card: written from run.json by `quintet card`; edit only between the marks of own words -->"
+CARD_END = "<!-- /quintet card -->"
+WORDS_START = "<!-- own words: what stands between these two lines is kept when the card is written again -->"
+WORDS_END = "<!-- /own words -->"
+
+DECIDED_BY_FACTS = frozenset(COMPUTED_KEYS) - {"base_model", "base_model_relation", "datasets", "tags"}
+"""Keys of the front matter that a person changes by changing the facts: licence and language by `quintet card`."""
+
+ADDED_UP = ("datasets", "tags")
+"""Lists of the front matter to which a person may add."""
+
+_FRONT_MATTER = re.compile(r"\A\s*---[ \t]*\n(.*?)^---[ \t]*(?:\n|\Z)", re.DOTALL | re.MULTILINE)
+_CARD = re.compile(
+    r"^<!-- quintet card\b[^\n]*-->[ \t]*\n(.*)^<!-- /quintet card -->[ \t]*$\n?", re.DOTALL | re.MULTILINE
+)
+_WORDS = re.compile(r"^<!-- own words\b[^\n]*-->[ \t]*\n(.*)^<!-- /own words -->[ \t]*$", re.DOTALL | re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Readme:
+    """A README.md taken apart.
+
+    Attributes:
+        metadata: its front matter; None where that is missing or no YAML mapping.
+        problem: what is wrong with the front matter; empty where it can be read, or where there is none.
+        card: what stands between the marks of the card; None where there are none.
+        own_words: what stands between the marks of own words.
+        before: a person's text above the card; the whole text but its front matter where there is no card.
+        after: a person's text below the card.
+    """
+
+    metadata: Mapping[str, Any] | None = None
+    problem: str = ""
+    card: str | None = None
+    own_words: str = ""
+    before: str = ""
+    after: str = ""
+
+    @property
+    def extra(self) -> dict[str, Any]:
+        """What the front matter has that facts do not decide."""
+        values = {key: value for key, value in (self.metadata or {}).items() if key not in DECIDED_BY_FACTS}
+        if isinstance(values.get("tags"), list):
+            values["tags"] = [tag for tag in values["tags"] if tag not in OWN_TAGS]
+        return values
+
+
+def render(
+    facts: RunFacts,
+    *,
+    repository: str | None = None,
+    own_words: str = "",
+    extra: Mapping[str, Any] | None = None,
+    before: str = "",
+    after: str = "",
+) -> str:
+    """The whole README.md of a checkpoint, ending in a newline.
+
+    Args:
+        facts: what is known; what is not known is not in the card.
+        repository: Hub id that stands for the checkpoint in the snippets; default: ``facts.repository``, else the
+            checkpoint's name.
+        own_words: Markdown of the owner, put below the summary.
+        extra: further values of the front matter. Tags and data sets are added to those of the facts; of the other keys
+            those count about which the facts say nothing; results and what follows from them are the facts' alone.
+        before: Markdown above the card.
+        after: Markdown below the card.
+    """
+    name = repository or facts.repository or facts.checkpoint_name
+    values = merged(metadata(facts, repository), extra or {})
+    words = own_words.strip("\n")
+    body = [
+        CARD_START,
+        f"# {name.rpartition('/')[2]}",
+        sections.summary(facts),
+        f"{WORDS_START}\n{words}\n{WORDS_END}" if words else f"{WORDS_START}\n{WORDS_END}",
+        sections.results(facts, name),
+        sections.usage(facts, name),
+        sections.training_data(facts),
+        sections.training(facts),
+        sections.limits(facts),
+        sections.citation(facts),
+        sections.versions(facts),
+        CARD_END,
+    ]
+    parts = [before.strip("\n"), *body, after.strip("\n")]
+    return front_matter(values) + "\n" + "\n\n".join(part for part in parts if part) + "\n"
+
+
+def merged(computed: Mapping[str, Any], extra: Mapping[str, Any]) -> dict[str, Any]:
+    """The front matter of a card with a person's values in it, in the order of `COMPUTED_KEYS`, then of ``extra``."""
+    values = dict(computed)
+    for key, value in extra.items():
+        if key in DECIDED_BY_FACTS:
+            continue
+        if key in ADDED_UP:
+            given = value if isinstance(value, list) else [value]
+            values[key] = [*values.get(key, []), *(each for each in given if each not in values.get(key, []))]
+        else:
+            values.setdefault(key, value)
+    order = [key for key in COMPUTED_KEYS if key in values]
+    return {key: values[key] for key in [*order, *(key for key in values if key not in order)]}
+
+
+def read_readme(text: str) -> Readme:
+    """A README.md taken apart, whoever wrote it."""
+    text = text.removeprefix("\ufeff").replace("\r\n", "\n")
+    values, problem, rest = _read_front_matter(text)
+    found = _CARD.search(rest)
+    if found is None:
+        return Readme(values, problem, before=rest.strip("\n"))
+    words = _WORDS.search(found[1])
+    return Readme(
+        values,
+        problem,
+        card=found[1],
+        own_words=words[1].strip("\n") if words else "",
+        before=rest[: found.start()].strip("\n"),
+        after=rest[found.end() :].strip("\n"),
+    )
+
+
+def _read_front_matter(text: str) -> tuple[Mapping[str, Any] | None, str, str]:
+    """Values, what is wrong with them, and the text below them."""
+    found = _FRONT_MATTER.match(text)
+    if found is None:
+        return None, "", text
+    rest = text[found.end() :]
+    try:
+        values = yaml.safe_load(found[1])
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        place = f"line {mark.line + 2}: " if mark is not None else ""
+        return None, f"{place}{getattr(error, 'problem', None) or error}", rest
+    if values is None:
+        return {}, "", rest
+    if not isinstance(values, dict):
+        return None, f"it is a {type(values).__name__}, expected keys with values", rest
+    return values, "", rest

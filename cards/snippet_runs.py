@@ -1,0 +1,103 @@
+"""Running the usage snippets of a card as a reader would: each in a Python of its own, in an empty folder."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from .facts import CHECKPOINT_PLACEHOLDER, UsageFact
+from .snippets import TRANSFORMERS
+
+TIMEOUT = 600.0
+"""Seconds for one snippet; a large checkpoint takes minutes to load."""
+
+CLOSE = 2e-4
+"""How far two libraries may differ in a score that is printed with four places."""
+
+_NUMBER = re.compile(r"-?\d+(?:\.\d+)?(?:e-?\d+)?")
+
+
+@dataclass(frozen=True)
+class SnippetRun:
+    """What a snippet did.
+
+    Attributes:
+        usage: library, code with the placeholder, and what it wrote to stdout.
+        problem: last line of stderr, where it failed; else None.
+    """
+
+    usage: UsageFact
+    problem: str | None = None
+
+
+def run_snippets(
+    snippets: Sequence[tuple[str, str]],
+    checkpoint: str,
+    *,
+    offline: bool = True,
+    variables: Mapping[str, str] | None = None,
+) -> list[SnippetRun]:
+    """Runs each snippet, at the same time; the answers are in the order of ``snippets``.
+
+    Those for plain transformers run where Quintet cannot be imported, so that they prove what they claim.
+
+    Args:
+        snippets: library and code, as `cards.snippets.snippets` gives them.
+        checkpoint: folder or Hub id that stands for the placeholder.
+        offline: whether nothing may be fetched, as for a local folder.
+        variables: of the environment, beside those of this process: ``HF_ENDPOINT``, ``HF_TOKEN``.
+    """
+    given = {**(variables or {}), **({"HF_HUB_OFFLINE": "1"} if offline else {})}
+    with ThreadPoolExecutor() as pool:
+        return list(pool.map(lambda each: _run(each[0], each[1], checkpoint, given), snippets))
+
+
+def answers_alike(one: str, other: str) -> bool:
+    """Whether two outputs have the same words and, but for rounding, the same numbers."""
+    numbers = [[float(number) for number in _NUMBER.findall(text)] for text in (one, other)]
+    if _NUMBER.sub("#", one) != _NUMBER.sub("#", other):
+        return False
+    return all(abs(first - second) <= CLOSE for first, second in zip(*numbers, strict=True))
+
+
+def _run(library: str, code: str, checkpoint: str, variables: Mapping[str, str]) -> SnippetRun:
+    filled = code.replace(CHECKPOINT_PLACEHOLDER, checkpoint.replace("\\", "\\\\").replace('"', '\\"'))
+    with tempfile.TemporaryDirectory(prefix="quintet-card-") as folder:
+        # transformers copies a checkpoint's code there; a common folder would keep, and might mix up, old copies
+        environment = {**os.environ, **variables, "PYTHONIOENCODING": "utf-8"}
+        environment["HF_MODULES_CACHE"] = str(Path(folder, "modules"))
+        if library == TRANSFORMERS:
+            hidden = Path(folder, "without-quintet")
+            hidden.mkdir()
+            (hidden / "quintet.py").write_text('raise ImportError("this snippet must run without Quintet")\n')
+            paths = [str(hidden), *filter(None, [os.environ.get("PYTHONPATH")])]
+            environment["PYTHONPATH"] = os.pathsep.join(paths)
+        work = Path(folder, "work")
+        work.mkdir()
+        try:
+            done = subprocess.run(
+                [sys.executable, "-c", filled],
+                cwd=work,
+                env=environment,
+                capture_output=True,
+                text=True,
+                encoding="utf-8",
+                errors="replace",
+                timeout=TIMEOUT,
+                check=False,
+            )
+        except subprocess.TimeoutExpired:
+            return SnippetRun(UsageFact(library, code, ""), f"it was not done after {TIMEOUT:.0f} seconds")
+    usage = UsageFact(library, code, done.stdout)
+    if done.returncode == 0:
+        return SnippetRun(usage)
+    last = next(filter(None, reversed(done.stderr.strip().splitlines())), f"exit code {done.returncode}")
+    is_folder = Path(checkpoint).is_dir()
+    return SnippetRun(usage, last.replace(checkpoint, Path(checkpoint).name) if is_folder else last)

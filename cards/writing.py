@@ -1,0 +1,493 @@
+"""Writing the card of a checkpoint: its snippets are run, its pictures drawn, and README.md is rendered from the facts.
+
+What a person wrote stays: own words, whatever stands around the card, and the keys of the front matter that facts do
+not decide. A README.md without our marks is somebody's own, and is not touched unless asked.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import shlex
+import subprocess
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from ..pipelines.errors import DataError, PublishError, UsageError
+from .checking import check_card
+from .facts import FILE_NAME as FACTS_FILE
+from .facts import ExampleFact, FactsError, RunFacts, UsageFact, read_facts, write_facts
+from .languages import LANGUAGES, is_language
+from .metadata import LICENCES, REPOSITORY, main_evaluation, metadata
+from .render import FILE_NAME, Readme, read_readme, render
+from .sections import CONFUSION, CURVES
+from .snippet_runs import answers_alike, run_snippets
+from .snippets import QUINTET, default_examples, snippets
+
+
+@dataclass(frozen=True)
+class CardReport:
+    """What became of a card.
+
+    Attributes:
+        name: of the checkpoint; never a path.
+        path: of the README.md.
+        text: its content.
+        facts: what the card is written from, or compared with; None where there are none.
+        written: whether the file was written; False for a check.
+        problems: what the Hub would refuse, and numbers without a source; one sentence each.
+        notes: what the owner may want to do; one sentence each.
+    """
+
+    name: str
+    path: Path
+    text: str
+    facts: RunFacts | None
+    written: bool
+    problems: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    @property
+    def summary(self) -> str:
+        """How many problems there are, in a line."""
+        many = "no problem" if not self.problems else f"{len(self.problems)} problem{'s'[: len(self.problems) - 1]}"
+        return f"{many} in the card of {self.name}"
+
+    def to_json(self) -> dict[str, Any]:
+        """For programs; without text and facts, which are in the files."""
+        return {
+            "checkpoint": self.name,
+            "card": str(self.path),
+            "written": self.written,
+            "problems": list(self.problems),
+            "notes": list(self.notes),
+        }
+
+
+def card(
+    checkpoint: str | Path,
+    *,
+    license: str | None = None,
+    license_name: str | None = None,
+    license_link: str | None = None,
+    language: str | Sequence[str] | None = None,
+    repository: str | None = None,
+    examples: Sequence[str | Mapping[str, str]] | None = None,
+    own_words: str | None = None,
+    texts: bool = True,
+    edit: bool = False,
+    append: bool = False,
+    check: bool = False,
+) -> CardReport:
+    """Writes the card of a checkpoint folder from its facts, or checks one that there is.
+
+    Args:
+        checkpoint: folder; for a check also a README.md, a Hub id with ``@revision``, or an embedded name.
+        license: as the Hub spells it, for instance ``apache-2.0``, or ``other``; default: what the card had.
+        license_name: of a licence that is ``other``.
+        license_link: URL, or name of a file in the folder, of a licence that is ``other``.
+        language: codes such as ``en`` or ``en,zh``; default: what the card had.
+        repository: Hub id that the snippets name; default: that of the last time, else the folder's name.
+        examples: texts, or dicts such as ``{"text": …, "text_pair": …}``, to show; default: those of the last time.
+        own_words: Markdown in place of the own words of the card; default: these are kept.
+        texts: False takes the texts of wrong answers out of facts and card, for data that may not be passed on.
+        edit: opens the own words in the editor named by ``VISUAL`` or ``EDITOR``.
+        append: puts the card below a README.md that was written by hand.
+        check: writes nothing and says what is wrong.
+
+    Raises:
+        UsageError: no checkpoint folder, an unknown licence or language, a README.md written by hand without
+            ``append``, or no editor.
+        DataError: facts or front matter that cannot be read, or weights that the facts are not about.
+        PublishError: the checkpoint cannot be used as the card would say.
+    """
+    if check:
+        return _checked(checkpoint)
+    folder = _own_folder(checkpoint)
+    return write_card(
+        folder,
+        license=license,
+        license_name=license_name,
+        license_link=license_link,
+        language=language,
+        repository=repository,
+        examples=examples,
+        own_words=own_words,
+        texts=texts,
+        edit=edit,
+        append=append,
+    )
+
+
+def write_card(
+    folder: Path,
+    *,
+    license: str | None = None,
+    license_name: str | None = None,
+    license_link: str | None = None,
+    language: str | Sequence[str] | None = None,
+    repository: str | None = None,
+    examples: Sequence[str | Mapping[str, str]] | None = None,
+    own_words: str | None = None,
+    texts: bool = True,
+    edit: bool = False,
+    append: bool = False,
+) -> CardReport:
+    """As `card`, for a folder of which it is known that a checkpoint is in it."""
+    path = folder / FILE_NAME
+    readme = _readable(path, append=append)
+    if repository is not None and not REPOSITORY.fullmatch(repository):
+        raise UsageError(f"repository '{repository}' is no Hub id; expected one such as me/reviews")
+    by_hand = dict(readme.metadata or {})
+    licence = _chosen_licence(license, license_name, license_link, by_hand)
+    languages = _chosen_languages(language, by_hand)
+    if edit:
+        own_words = _edited(readme.own_words if own_words is None else own_words)
+
+    before = _read(folder, folder.resolve().name) if (folder / FACTS_FILE).is_file() else None
+    facts, answered = _facts_and_examples(folder, before, examples, languages)
+    facts = replace(
+        facts,
+        checkpoint_name=folder.resolve().name,
+        examples=answered,
+        languages=languages or facts.languages,
+        repository=repository or facts.repository,
+    )
+    if not texts:
+        facts = replace(facts, evaluations=tuple(replace(one, mistakes=()) for one in facts.evaluations))
+    if licence is not None:
+        facts = replace(facts, licence=licence[0], licence_name=licence[1], licence_link=licence[2])
+    usages, notes = _run_usages(folder, facts)
+    try:
+        facts = replace(facts, usages=usages, pictures=_drawn(folder, facts))
+        text = render(
+            facts,
+            own_words=readme.own_words if own_words is None else own_words,
+            extra=_added_by_hand(readme, before),
+            before=readme.before,
+            after=readme.after,
+        )
+        write_facts(facts, folder)
+        _write(path, text)
+    except OSError as error:
+        raise UsageError(f"'{folder.name}' cannot be written to ({error.strerror}); copy the checkpoint") from error
+    return CardReport(
+        name=facts.checkpoint_name,
+        path=path,
+        text=text,
+        facts=facts,
+        written=True,
+        problems=tuple(check_card(text, facts, folder)),
+        notes=(*notes, *_unsaid(facts)),
+    )
+
+
+def checked_licence(licence: str, name: str | None = None, link: str | None = None) -> str:
+    """``licence`` in the Hub's spelling.
+
+    Raises:
+        UsageError: the Hub does not have it, or it is ``other`` without a name and a link.
+    """
+    spelt = licence.strip().lower().replace(" ", "-")
+    if spelt not in LICENCES:
+        begun = [each for each in LICENCES if len(each) > 2 and (spelt.startswith(each) or each.startswith(spelt))]
+        near = sorted(begun, key=len, reverse=True) or difflib.get_close_matches(spelt, LICENCES, n=3, cutoff=0.7)
+        hint = f"did you mean {' or '.join(near[:3])}? " if near else ""
+        raise UsageError(
+            f"license '{licence}' is not one that the Hub has; {hint}For any other give --license other "
+            "--license-name NAME --license-link URL (https://huggingface.co/docs/hub/repositories-licenses lists them)"
+        )
+    if spelt == "other" and not (name and link):
+        raise UsageError(
+            "license 'other' needs a name and a link: --license-name NAME --license-link URL, where a file in the "
+            "checkpoint's folder such as LICENSE may stand for the URL"
+        )
+    return spelt
+
+
+# ---------------------------------------------------------------------------------------- reading
+
+
+def _own_folder(checkpoint: str | Path) -> Path:
+    """The folder of a checkpoint whose card may be written."""
+    from ..pipelines.checkpoint_sources import CONFIG_FILE, embedded_names
+
+    folder = Path(checkpoint).expanduser()
+    if not folder.is_dir():
+        text = str(checkpoint)
+        if text in embedded_names():
+            raise UsageError(f"checkpoint '{text}' comes with Quintet and has its card; --check compares it")
+        if folder.is_file():
+            raise UsageError(f"'{folder.name}' is a file; give the checkpoint's folder, or --check to check a card")
+        raise UsageError(
+            f"there is no folder '{folder.name}'; a card is written into a checkpoint's folder: for one on the Hub run "
+            f"`hf download {text} --local-dir {folder.name}` first, or check its card with --check"
+        )
+    if not (folder / CONFIG_FILE).is_file():
+        raise UsageError(f"folder '{folder.resolve().name}' has no {CONFIG_FILE}; expected a checkpoint's folder")
+    return folder
+
+
+def _readable(path: Path, *, append: bool) -> Readme:
+    """The README.md of a checkpoint taken apart; an empty one where there is none."""
+    text = _text(path) if path.is_file() else ""
+    readme = read_readme(text)
+    if readme.card is None and text.strip() and not append:
+        raise UsageError(
+            f"{path.name} in '{path.parent.resolve().name}' was not written by `quintet card`, so it is kept as it is; "
+            "--append puts the card below it"
+        )
+    if readme.problem:
+        raise DataError(
+            f"the front matter of {path.name} in '{path.parent.resolve().name}' cannot be read ({readme.problem}); "
+            "repair it, or delete it down to its second line of dashes: facts are put in again"
+        )
+    return readme
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        reason = f"{error.reason} at byte {error.start}"
+        raise DataError(f"{path.name} is not text in UTF-8 ({reason}); save it in UTF-8") from error
+
+
+def _checked(checkpoint: str | Path) -> CardReport:
+    """The report about a card that there is."""
+    path, folder, name = _card_to_check(checkpoint)
+    text = _text(path)
+    facts = None
+    if (folder / FACTS_FILE).is_file():
+        facts = _read(folder, name)
+    problems = check_card(text, facts, folder)
+    return CardReport(name, path, text, facts, written=False, problems=tuple(problems))
+
+
+def _card_to_check(checkpoint: str | Path) -> tuple[Path, Path, str]:
+    """Card, its folder, and the checkpoint's name."""
+    from ..pipelines.checkpoint_sources import find_checkpoint
+
+    path = Path(checkpoint).expanduser()
+    if path.is_file():
+        return path, path.parent, path.resolve().parent.name
+    place = find_checkpoint(checkpoint)
+    for file in (FILE_NAME, FACTS_FILE):
+        place.fetch(file)
+    card_path = place.folder / FILE_NAME
+    if not card_path.is_file():
+        raise UsageError(f"checkpoint '{place.name}' has no {FILE_NAME}; `quintet card` writes one into a folder")
+    if place.repository is not None:
+        for picture in read_pictures(card_path, place.folder):
+            place.fetch(picture)
+    return card_path, place.folder, place.name
+
+
+def read_pictures(card_path: Path, folder: Path) -> tuple[str, ...]:
+    """Names of the pictures that the facts beside a card know of."""
+    return _read(folder, card_path.parent.name).pictures if (folder / FACTS_FILE).is_file() else ()
+
+
+def _read(folder: Path, name: str) -> RunFacts:
+    try:
+        return read_facts(folder)
+    except FactsError as error:
+        raise DataError(f"checkpoint '{name}': {error}") from error
+
+
+# --------------------------------------------------------------------------------- what the owner says
+
+
+def _chosen_licence(
+    licence: str | None, name: str | None, link: str | None, by_hand: Mapping[str, Any]
+) -> tuple[str, str | None, str | None] | None:
+    """Licence, name and link: as given, else as the front matter has them; None where neither says anything."""
+    if licence is None and (name or link):
+        licence = "other"
+    if licence is None:
+        licence, name, link = (by_hand.get(key) for key in ("license", "license_name", "license_link"))
+    if licence is None:
+        return None
+    if not isinstance(licence, str):
+        raise UsageError(f"license {licence!r} in the front matter is not one word; choose one by --license")
+    return checked_licence(licence, name, link), name, link
+
+
+def _chosen_languages(language: str | Sequence[str] | None, by_hand: Mapping[str, Any]) -> tuple[str, ...]:
+    """Codes: as given, else as the front matter has them."""
+    given = language if language is not None else by_hand.get("language") or ()
+    codes = [code.strip() for code in given.split(",")] if isinstance(given, str) else list(given) if given else []
+    for code in codes:
+        if not is_language(code):
+            by_name = {name.lower(): known for known, name in LANGUAGES.items()}
+            near = difflib.get_close_matches(str(code).lower(), by_name, n=1)
+            hint = f"did you mean {by_name[near[0]]}?" if near else "expected one such as en or zh"
+            raise UsageError(f"language {code!r} is no code of ISO 639; {hint}")
+    return tuple(dict.fromkeys(codes))
+
+
+def _added_by_hand(readme: Readme, before: RunFacts | None) -> dict[str, Any]:
+    """Values of the front matter that a person put there: those that the card did not have from the facts."""
+    written = metadata(before) if before is not None and readme.card is not None else {}
+    return {
+        key: [each for each in value if each not in written.get(key, [])] if isinstance(value, list) else value
+        for key, value in readme.extra.items()
+        if value != written.get(key)
+    }
+
+
+def _edited(words: str) -> str:
+    """``words`` as they are after the owner had them in the editor."""
+    editor = os.environ.get("VISUAL") or os.environ.get("EDITOR")
+    if not editor:
+        raise UsageError(
+            "--edit opens the editor that VISUAL or EDITOR names, and neither is set; set one, or write between the "
+            f"marks of own words in {FILE_NAME} yourself"
+        )
+    with tempfile.TemporaryDirectory(prefix="quintet-card-") as folder:
+        file = Path(folder) / "own-words.md"
+        file.write_text(words + "\n" if words else "", encoding="utf-8")
+        try:
+            code = subprocess.run([*shlex.split(editor), str(file)], check=False).returncode
+        except OSError as error:
+            raise UsageError(f"the editor '{editor}' cannot be started ({error.strerror}); set EDITOR") from error
+        if code:
+            raise UsageError(f"the editor '{editor}' ended with exit code {code}; the card is as it was")
+        return _text(file).strip("\n")
+
+
+def _unsaid(facts: RunFacts) -> tuple[str, ...]:
+    """What the owner may want to add."""
+    notes = []
+    if facts.licence is None:
+        notes.append("no licence is chosen, which publishing needs: --license apache-2.0, for instance")
+    if not facts.languages:
+        notes.append("the language of the texts is not recorded: --language en, for instance")
+    quoted = sum(len(evaluation.mistakes) for evaluation in facts.evaluations)
+    if quoted:
+        notes.append(
+            f"{FACTS_FILE} quotes {quoted} texts of the data, and the card some of them: --no-texts takes them out"
+        )
+    if not facts.evaluations:
+        notes.append("no metrics are recorded: `quintet evaluate` measures the checkpoint and keeps them")
+    return tuple(notes)
+
+
+# --------------------------------------------------------------------------------- what is computed
+
+
+def _facts_and_examples(
+    folder: Path,
+    recorded: RunFacts | None,
+    examples: Sequence[str | Mapping[str, str]] | None,
+    languages: Sequence[str],
+) -> tuple[RunFacts, tuple[ExampleFact, ...]]:
+    """The facts of a checkpoint, its files' hashes checked, and its whole answers to the examples.
+
+    A checkpoint without facts gets those that can be read from its files.
+    """
+    from ..finetune.evaluation_record import read_subject
+    from ..pipelines.checkpoint_sources import Place, read_config
+    from ..pipelines.factory import pipeline
+    from ..pipelines.tasks import find_task
+
+    name = folder.resolve().name
+    task = recorded.task if recorded is not None else read_config(Place(name, folder)).get("task")
+    row = find_task(task or "text-classification")
+    pipe = pipeline(row.name, folder, device="cpu", dtype="float32")
+    subject = read_subject(folder, pipe, row, is_default=False)
+    facts = recorded or subject.described
+    facts = replace(facts, files_sha256=_checked_files(folder, facts))
+    if examples is not None:
+        inputs = [{"text": each} if isinstance(each, str) else dict(each) for each in examples]
+    else:
+        stored = [dict(each.inputs) for each in facts.examples]
+        inputs = stored or default_examples(replace(facts, languages=tuple(languages) or facts.languages))
+    given: list[Any] = [each if len(each) > 1 else each["text"] for each in inputs]
+    answers = pipe(given, top_k=None) if given else []
+    return facts, tuple(
+        ExampleFact(one, tuple({"label": each["label"], "score": float(each["score"])} for each in answer))
+        for one, answer in zip(inputs, answers, strict=True)
+    )
+
+
+def _checked_files(folder: Path, facts: RunFacts) -> Mapping[str, str]:
+    """The hashes of the files on which the answers depend; as far as the facts have any, they are the same.
+
+    Raises:
+        DataError: a file is not the one that was measured.
+    """
+    from ..pipelines.integrity import answering_files
+    from ..pipelines.weights import WEIGHTS_FILE
+
+    found, recorded = answering_files(folder), dict(facts.files_sha256)
+    if facts.weights_sha256:
+        recorded[WEIGHTS_FILE] = facts.weights_sha256
+    wrong = [name for name, digest in recorded.items() if found.get(name) != digest]
+    if wrong:
+        raise DataError(
+            f"{', '.join(wrong)} of '{folder.resolve().name}' differ by their sha256 from what {FACTS_FILE} is about; "
+            f"restore them, or delete {FACTS_FILE} and measure the checkpoint again with `quintet evaluate`"
+        )
+    return facts.files_sha256 or found
+
+
+def _run_usages(folder: Path, facts: RunFacts) -> tuple[tuple[UsageFact, ...], list[str]]:
+    """The snippets that ran, and a note for one that did not.
+
+    Raises:
+        PublishError: Quintet itself cannot run the checkpoint.
+    """
+    from ..finetune.scrubbing import scrub
+
+    runs = run_snippets(snippets(facts, [example.inputs for example in facts.examples]), str(folder.resolve()))
+    notes = []
+    for run in runs:
+        if run.problem is None:
+            continue
+        if run.usage.library == QUINTET:
+            raise PublishError(f"the card's own snippet does not run: {scrub(run.problem)}; the card is as it was")
+        notes.append(
+            f"plain {run.usage.library} does not run it, so the card has no snippet for it: {scrub(run.problem)}"
+        )
+    usages = tuple(run.usage for run in runs if run.problem is None)
+    if len(usages) == 2 and not answers_alike(usages[0].output, usages[1].output):
+        notes.append("Quintet and plain transformers do not answer the examples alike; the card shows both")
+    return usages, notes
+
+
+def _drawn(folder: Path, facts: RunFacts) -> tuple[str, ...]:
+    """Names of the pictures in ``folder``: the main confusion matrix, drawn anew, and the curves."""
+    names = []
+    main = main_evaluation(facts)
+    if main is not None and main.confusion is not None:
+        from ..finetune.plots import confusion_matrix
+
+        where = f"{main.data_name}, {main.split}" if main.data_name else main.split
+        title = f"{where} ({main.count:,} rows)"
+        confusion_matrix(main.confusion, main.labels, folder / CONFUSION, title=title)
+        names.append(CONFUSION)
+    if facts.training is not None and facts.training.metric and not (folder / CURVES).is_file():
+        from ..finetune.curves import draw_curves
+
+        draw_curves(folder, facts.training.metric, facts.training.best_step)
+    if (folder / CURVES).is_file():
+        names.append(CURVES)
+    return tuple(names)
+
+
+def _write(path: Path, text: str) -> None:
+    """Writes a file whole or not at all."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with temporary.open("w", encoding="utf-8", newline="\n") as stream:
+            stream.write(text)
+            stream.flush()
+            os.fsync(stream.fileno())
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
