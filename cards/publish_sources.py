@@ -95,8 +95,8 @@ def _existing(folder: Path, repository: str) -> str:
     name = folder.resolve().name
     if folder.resolve().parent == EMBEDDED_FOLDER.resolve() or str(folder) in embedded_names():
         raise UsageError(
-            f"checkpoint '{name}' comes with Quintet, and publishing writes into its folder; copy the folder and publish "
-            "the copy."
+            f"checkpoint '{name}' comes with Quintet, and publishing writes into its folder; copy the folder, then "
+            "publish the copy."
         )
     if folder.is_dir():
         return name

@@ -369,7 +369,7 @@ def _unsaid(facts: RunFacts) -> tuple[str, ...]:
     quoted = sum(len(evaluation.mistakes) for evaluation in facts.evaluations)
     if quoted:
         notes.append(
-            f"{FACTS_FILE} quotes {quoted} texts of the data, and the card some of them: --no-texts takes them out"
+            f"{FACTS_FILE} quotes {quoted} texts of the data, the card some of them: --no-texts takes them out"
         )
     if not facts.evaluations:
         notes.append("no metrics are recorded: `quintet evaluate` measures the checkpoint and keeps them")

@@ -5,6 +5,7 @@ change: ``python tests/cards/test_reliability.py`` writes the table into the doc
 """
 
 import json
+import time
 from collections import Counter
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -276,6 +277,21 @@ PUBLISHING = [
     ),
     Row(
         "clean up after a failure",
+        "the answer to making the repository was lost, too",
+        NOTHING,
+        (fault("lose", CREATE, "POST"), status(503, PREUPLOAD, "POST", ALWAYS)),
+        "the repository made for it was removed again",
+    ),
+    Row(
+        "clean up after a failure",
+        "a branch was made for it",
+        NOTHING,
+        (status(503, PREUPLOAD, "POST", ALWAYS),),
+        "the branch made for it was removed again",
+        case="branch",
+    ),
+    Row(
+        "clean up after a failure",
         "deleting is not allowed",
         EMPTY,
         (status(503, PREUPLOAD, "POST", ALWAYS), status(403, DELETE, None, ALWAYS)),
@@ -488,6 +504,8 @@ def test_publishing_under_a_fault(row, tmp_path, content, short_waits, monkeypat
 
         hub.faults.clear()
         publish(hub, content, replace(row, token="write"))
+        if row.step.startswith("commit") and any(each["action"] == "slow" for each in row.faults):
+            time.sleep(LATE[row.transport])  # what came too late could still come
         (commit,) = landed(hub, row, before)  # once, whether it took one command or two
         assert files_at(hub, commit) == expected_files(content)
 

@@ -98,7 +98,9 @@ def test_snippets_of_every_kind_run_alike_in_both_libraries(bert, kind):
     runs = run_snippets(snippets(facts, inputs), str(bert))
     assert [run.problem for run in runs] == [None, None]
     assert answers_alike(runs[0].usage.output, runs[1].usage.output)
-    assert len(runs[0].usage.output.splitlines()) == 2
+    lines = runs[0].usage.output.splitlines()
+    assert len(lines) == 2
+    assert all(line.startswith("[") == (kind == "multi_label_classification") for line in lines)
     assert all(CHECKPOINT_PLACEHOLDER in run.usage.code for run in runs)
 
 
@@ -109,6 +111,13 @@ def drop_second_output(folder):
     tensors["classifier.weight"] = tensors["classifier.weight"][:1].contiguous()
     tensors["classifier.bias"] = tensors["classifier.bias"][:1].contiguous()
     save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
+
+
+def test_snippets_for_plain_transformers_run_where_there_is_no_quintet(tmp_path):
+    code = "import quintet\nprint(quintet.__version__)"
+    hidden, seen = run_snippets([("transformers", code), ("quintet", code)], str(tmp_path))
+    assert hidden.problem == "ImportError: this snippet must run without Quintet"
+    assert (seen.problem, seen.usage.output) == (None, f"{quintet.__version__}\n")
 
 
 def test_outputs_are_compared_by_words_and_rounded_numbers():
@@ -432,6 +441,30 @@ def test_a_check_takes_a_folder_or_a_readme_and_writes_nothing(checkpoint):
     (checkpoint / "README.md").unlink()
     with pytest.raises(UsageError, match=r"checkpoint 'reviews' has no README.md; `quintet card` writes one"):
         card(checkpoint, check=True)
+
+
+def test_a_card_on_a_hub_is_checked_with_its_pictures(checkpoint, tmp_path, monkeypatch):
+    from huggingface_hub import HfApi, constants
+    from loopback_hub import LoopbackHub
+
+    (checkpoint / "curves.png").unlink()
+    monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", True)
+    with LoopbackHub(tmp_path / "hub", tokens={"write": {"user": "tester", "role": "write"}}) as hub:
+        api = HfApi(endpoint=hub.url, token="write")
+        api.create_repo("tester/reviews")
+        api.upload_folder(repo_id="tester/reviews", folder_path=checkpoint)
+        done = subprocess.run(
+            [sys.executable, "-m", "quintet", "card", "tester/reviews", "--check", "--json"],
+            env={**os.environ, "HF_ENDPOINT": hub.url, "HF_HOME": str(tmp_path / "cache")},
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    assert done.returncode == 1, done.stderr
+    assert json.loads(done.stdout)["problems"] == [
+        "the picture 'curves.png' is not in the folder; `quintet card` writes it again"
+    ]
 
 
 def test_evaluations_of_other_weights_are_said_to_be(checkpoint, quick):

@@ -44,7 +44,7 @@ def write(tmp_path):
     ("name", "content"),
     [
         ("rows.csv", CSV),
-        ("rows.csv.gz", gzip.compress(CSV.encode())),
+        ("rows.csv.gz", gzip.compress(CSV.encode(), mtime=0)),
         ("rows.tsv", CSV.replace('"good, really",5', "good, really\t5").replace('",1', '"\t1').replace("w,s", "w\ts")),
         ("rows.jsonl", "\n\n".join(json.dumps(row) for row in ROWS)),
         ("rows.json", json.dumps(ROWS, indent=2, ensure_ascii=False)),
@@ -209,7 +209,7 @@ def test_long_json_list_is_read_in_pieces(write, monkeypatch):
         ("rows.csv", b"\n\n", r"rows\.csv has no header"),
         ("rows.json", b"{", r"rows\.json is not JSON"),
         ("rows.json", b'{"a": [{"x": 1}], "b": [{"x": 1}]}', r"rows\.json holds several lists \(a, b\)"),
-        ("rows.csv.gz", gzip.compress(CSV.encode() * 100)[:-20], r"rows\.csv\.gz cannot be read to its end"),
+        ("rows.csv.gz", gzip.compress(CSV.encode() * 100, mtime=0)[:-20], r"rows\.csv\.gz cannot be read to its end"),
         ("rows.parquet", b"PAR1 but not really", r"rows\.parquet is not a whole parquet file"),
         ("rows.xyz", b"?", r"'rows\.xyz' has no ending that stands for a format; expected csv, tsv, json, jsonl"),
     ],
