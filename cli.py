@@ -126,7 +126,7 @@ def _hints(function: Callable[..., Any]) -> list[Any]:
 
 
 def _show_warning(message: Warning | str, category: type[Warning], *_: Any) -> None:
-    """A warning as a line for people: where in the code it arose says nothing to them. Of several processes one speaks."""
+    """A warning as one line: where in the code it arose says nothing to people. Of several processes one speaks."""
     if _is_first_process():
         print(f"warning: {message}", file=sys.stderr)
 

@@ -78,8 +78,9 @@ def run(path: str, cache: str) -> dict:
 def train(path: Path, cache: str) -> tuple[float, int]:
     """Seconds of a whole training run, and the largest resident memory of its process."""
     with tempfile.TemporaryDirectory() as output:
-        options = ["--columns", "text=review,label=stars", "--max-steps", "50", "--validation-fraction", "0.001"]
-        command = [sys.executable, "-m", "quintet", "finetune", "sentiment", "--model", "textcnn", "--dataset", str(path)]
+        command = [sys.executable, "-m", "quintet", "finetune", "sentiment", "--model", "textcnn"]
+        options = ["--dataset", str(path), "--columns", "text=review,label=stars", "--max-steps", "50"]
+        options += ["--validation-fraction", "0.001"]
         start = time.perf_counter()
         done = subprocess.run(
             [*command, *options, "--output", f"{output}/model"],
