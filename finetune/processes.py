@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import ctypes
 import datetime
 import importlib.util
@@ -53,13 +54,22 @@ def start_processes(settings: FinetuneSettings) -> Accelerator:
     # step does not use (XLNet's mask, one of two networks trained against each other)
     handlers = [InitProcessGroupKwargs(timeout=WAIT), DistributedDataParallelKwargs(find_unused_parameters=True)]
     has_device = torch.cuda.is_available() or torch.backends.mps.is_available()
-    return Accelerator(
+    accelerator = Accelerator(
         cpu=settings.device == "cpu" or not has_device,
         kwargs_handlers=handlers if is_distributed() else None,
         mixed_precision="no",  # the loop sets the precision itself, so that measuring can use another
         log_with=list(settings.track) or None,
         project_dir=str(Path(settings.output) / TRACKING_FOLDER) if settings.track else None,
     )
+    if torch.distributed.is_initialized():
+        atexit.register(_leave_processes)
+    return accelerator
+
+
+def _leave_processes() -> None:
+    """Ends the threads that talk to the other processes; one that is left when Python ends may abort the process."""
+    if torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()
 
 
 def keep_freed_memory() -> None:

@@ -123,7 +123,7 @@ def test_code_blocks_run_as_written(document, hub, tmp_path):
 
 def test_there_are_blocks_to_run():
     assert len(DOCUMENTS) >= 10
-    assert len(blocks(ROOT / "README.md")) == 5
+    assert len(blocks(ROOT / "README.md")) == 6
     assert sum(len(blocks(document)) for document in DOCUMENTS) >= 20
 
 
