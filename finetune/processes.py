@@ -62,11 +62,11 @@ def start_processes(settings: FinetuneSettings) -> Accelerator:
         project_dir=str(Path(settings.output) / TRACKING_FOLDER) if settings.track else None,
     )
     if torch.distributed.is_initialized():
-        atexit.register(_leave_processes)
+        atexit.register(leave_processes)
     return accelerator
 
 
-def _leave_processes() -> None:
+def leave_processes() -> None:
     """Ends the threads that talk to the other processes; one that is left when Python ends may abort the process."""
     if torch.distributed.is_initialized():
         torch.distributed.destroy_process_group()

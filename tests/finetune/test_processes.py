@@ -160,7 +160,7 @@ def test_what_is_wrong_is_said_once_and_all_processes_end_alike(reviews, tmp_pat
 AGREEMENTS = """
 import json, sys
 import torch
-from quintet.finetune.processes import agreed, first_then_others, is_first_process, said_once
+from quintet.finetune.processes import agreed, first_then_others, is_first_process, leave_processes, said_once
 from quintet.pipelines.errors import DataError, TrainingError, UsageError
 
 torch.distributed.init_process_group("gloo")
@@ -183,6 +183,7 @@ outcomes.append(outcome({1: KeyError("x")}))
 outcomes.append(outcome({0: TrainingError("nan"), 1: TrainingError("nan")}, said_once))
 outcomes.append(first_then_others(lambda: f"prepared by {rank}"))
 print(json.dumps(outcomes))
+leave_processes()
 """
 
 
