@@ -189,6 +189,11 @@ Dtype = Annotated[
 BatchSize = Annotated[int | None, typer.Option(help="samples of a batch; default: as many as a budget of tokens takes")]
 Fast = Annotated[bool, typer.Option("--fast", help="bfloat16 where the hardware has matrix units for it")]
 TrustRemoteCode = Annotated[bool, typer.Option("--trust-remote-code", help="run code that comes with the checkpoint")]
+License = Annotated[
+    str | None, typer.Option(help="licence in the Hub's spelling, such as apache-2.0, or other; default: as it is")
+]
+LicenseName = Annotated[str | None, typer.Option(help="name of a licence that is other")]
+LicenseLink = Annotated[str | None, typer.Option(help="URL of a licence that is other, or its file in the folder")]
 
 
 # ------------------------------------------------------------------------------------------ the tables
@@ -250,6 +255,9 @@ def run(
     truncation: Annotated[
         bool, typer.Option("--truncation", help="cut long texts instead of reading them in windows")
     ] = False,
+    options: Annotated[
+        str | None, typer.Option(help="more options of the task's pipeline: stride=32,aggregation_strategy=first")
+    ] = None,
     on_error: Annotated[
         Literal["raise", "record"] | None,
         typer.Option(help="a bad row stops the run, or is recorded; default: record for files"),
@@ -260,21 +268,22 @@ def run(
     fast: Fast = False,
     trust_remote_code: TrustRemoteCode = False,
 ) -> Answer:
-    """Classify texts, lines of stdin, or the rows of a file; a file run that was stopped goes on when repeated."""
+    """Answer texts, lines of stdin, or the rows of a file; a file run that was stopped goes on when repeated."""
     from .pipelines.file_runs import run as run_
 
     if all_labels and top_k is not None:
         raise UsageError(
             f"--top-k {top_k} and --all-labels were given, which exclude each other; leave one of them out."
         )
-    options: dict[str, Any] = {"neutral": neutral, "function_to_apply": function_to_apply}
+    settings: dict[str, Any] = {"neutral": neutral, "function_to_apply": function_to_apply}
     if all_labels or top_k is not None:
-        options["top_k"] = None if all_labels else top_k
-    options = {name: value for name, value in options.items() if value is not None or name == "top_k"}
+        settings["top_k"] = None if all_labels else top_k
+    settings = {name: value for name, value in settings.items() if value is not None or name == "top_k"}
     if truncation:
-        options["truncation"] = True
+        settings["truncation"] = True
     if on_error is not None:
-        options["on_error"] = on_error
+        settings["on_error"] = on_error
+    settings |= {name: _read_value(value) for name, value in _mapping(options, "--options").items()}
     with _progress("rows") as bar:
         summary = run_(
             task,
@@ -290,12 +299,20 @@ def run(
             trust_remote_code=trust_remote_code,
             progress=bar.advance,
             announce=bar.announce,
-            **options,
+            **settings,
         )
     results = summary.results if summary.output is None else _written(summary.output, summary.columns)
     return Answer(
         results, lambda console: _print_results(console, summary), failed=summary.failed > 0, summary=str(summary)
     )
+
+
+def _read_value(text: str) -> Any:
+    """A value typed after ``name=``: a number, true, false or none where it is one, else the text."""
+    try:
+        return json.loads({"true": "true", "false": "false", "none": "null"}.get(text.lower(), text))
+    except ValueError:
+        return text
 
 
 def _written(path: Path, columns: Mapping[str, str]) -> list[dict[str, Any]]:
@@ -312,10 +329,13 @@ def _written(path: Path, columns: Mapping[str, str]) -> list[dict[str, Any]]:
         for name, written in columns.items():
             if row.get(written) in (None, ""):
                 row.pop(written, None)
-            elif name in ("score", "scores", "windows") and isinstance(row[written], str):
+            elif name in NOT_TEXT and isinstance(row[written], str):
                 row[written] = json.loads(row[written])
     return rows
 
+
+NOT_TEXT = ("score", "scores", "windows", "start", "end", "entities")
+"""Columns of answers that a table has as text although they are numbers or lists."""
 
 SHOWN_ROWS = 50  # more than a screen; files are for the rest
 
@@ -623,13 +643,9 @@ def card(
     checkpoint: Annotated[
         str, typer.Argument(help="checkpoint folder; with --check also a README.md, a Hub id or an embedded name")
     ],
-    license: Annotated[
-        str | None, typer.Option(help="licence in the Hub's spelling, such as apache-2.0, or other; default: as it is")
-    ] = None,
-    license_name: Annotated[str | None, typer.Option(help="name of a licence that is other")] = None,
-    license_link: Annotated[
-        str | None, typer.Option(help="URL of a licence that is other, or its file in the folder")
-    ] = None,
+    license: License = None,
+    license_name: LicenseName = None,
+    license_link: LicenseLink = None,
     language: Annotated[str | None, typer.Option(help="languages of the texts: en or en,zh; default: as it is")] = None,
     repository: Annotated[
         str | None, typer.Option(help="Hub id that the card names; `quintet publish` sets it")
@@ -690,13 +706,9 @@ def publish(
     ] = False,
     revision: Annotated[str | None, typer.Option(help="branch to publish to; default: main")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="check and show the plan; change nothing")] = False,
-    license: Annotated[
-        str | None, typer.Option(help="licence in the Hub's spelling, such as apache-2.0, or other; default: as it is")
-    ] = None,
-    license_name: Annotated[str | None, typer.Option(help="name of a licence that is other")] = None,
-    license_link: Annotated[
-        str | None, typer.Option(help="URL of a licence that is other, or its file in the folder")
-    ] = None,
+    license: License = None,
+    license_name: LicenseName = None,
+    license_link: LicenseLink = None,
     message: Annotated[str | None, typer.Option(help="title of the commit")] = None,
     columns: Columns = None,
 ) -> Answer:

@@ -14,7 +14,8 @@ from ..pipelines.checkpoint_sources import find_checkpoint
 from ..pipelines.checkpoints import load_checkpoint
 from ..pipelines.errors import UsageError, unknown_name
 from ..pipelines.models.building import build_model
-from ..pipelines.models.families import FAMILIES, Family, find_family
+from ..pipelines.models.families import FAMILIES, Family, find_family, is_family
+from ..pipelines.tasks import find_task
 from ..pipelines.tokenization import TextTokenizer
 from .data import TaskData
 from .lora import LowRankAdditions, freeze_body
@@ -67,8 +68,9 @@ def starting_point(settings: FinetuneSettings, data: TaskData, prepared: Path) -
         UsageError: settings that the model cannot follow.
         WeightsError: the checkpoint cannot be loaded.
     """
-    if settings.model in {family.name for family in FAMILIES}:
-        start = _from_scratch(settings, find_family(settings.model), data, prepared)
+    if is_family(settings.model):
+        family = find_family(settings.model, find_task(settings.task).name)
+        start = _from_scratch(settings, family, data, prepared)
     else:
         start = _from_checkpoint(settings, data)
     start.parameters = sum(weight.numel() for weight in start.model.parameters())
@@ -130,7 +132,7 @@ def _from_checkpoint(settings: FinetuneSettings, data: TaskData) -> StartingPoin
         if getattr(settings, name):
             raise UsageError(
                 f"{flag(name)} is for a family trained from scratch, and --model {settings.model} is a checkpoint; "
-                f"leave it out, or give a family: {', '.join(family.name for family in FAMILIES)}"
+                f"leave it out, or give a family: {', '.join(find_task(settings.task).families)}"
             )
     settings = settings.resolved({}, pretrained=True)
     torch.manual_seed(settings.seed)  # a new head is drawn at random
@@ -168,9 +170,10 @@ def check_models(settings: FinetuneSettings) -> None:
         UnknownNameError: no family or checkpoint has this name; the message suggests the nearest ones.
         WeightsError: the Hub cannot be reached and the checkpoint is not in the cache.
     """
-    families = [family.name for family in FAMILIES]
-    if settings.model in families:
-        find_family(settings.model).arguments(settings.model_args)
+    task = find_task(settings.task).name
+    families = [family.name for family in FAMILIES if task in family.tasks]
+    if is_family(settings.model):
+        find_family(settings.model, task).arguments(settings.model_args)
     elif "/" not in settings.model and difflib.get_close_matches(settings.model, families, cutoff=MISTYPED):
         if not Path(settings.model).exists():  # or the Hub would be asked, which takes a while without a network
             raise unknown_name("model", settings.model, families, hint="`quintet models` lists them.")

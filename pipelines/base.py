@@ -67,6 +67,10 @@ class Pipeline(ABC):
     task: ClassVar[str]
     option_names: ClassVar[tuple[str, ...]]
     """What calls may set beside `CALL_OPTIONS`."""
+    answer_columns: ClassVar[tuple[str, ...]]
+    """What `as_columns` may give, the columns that every row has first, in the order in which a table has them."""
+    sure_columns: ClassVar[int]
+    """How many of `answer_columns` every answer has."""
 
     def __init__(
         self, checkpoint: Checkpoint, *, batch_size: int | None = None, on_error: OnError = "raise", **options: Any
@@ -184,6 +188,10 @@ class Pipeline(ABC):
     @abstractmethod
     def postprocess(self, output: ItemOutput, settings: Any) -> Any:
         """The answer to an input."""
+
+    def as_columns(self, answer: Any) -> dict[str, Any]:
+        """An answer as the columns of a row of a table; of a list of answers the best one, which comes first."""
+        return dict(answer[0] if isinstance(answer, list) else answer)
 
     def finish_single(self, inputs: Any, answer: Any, settings: Any) -> Any:
         """The answer as a call with a single input returns it."""

@@ -21,7 +21,7 @@ from .devices import has_bfloat16_units
 from .errors import UsageError, WeightsError
 from .models.building import NETWORK_PREFIX, build_network
 from .models.families import Family, own_family
-from .tasks import find_task
+from .tasks import TASKS, Task, find_task
 from .tokenization import TOKENIZER_FILE, TOKENIZER_SETTINGS_FILE, TextTokenizer
 from .weights import WEIGHTS_FILE, fit_weights, read_weights
 
@@ -119,7 +119,8 @@ def load_checkpoint(
 
     Args:
         model: an embedded name, a folder, a Hub id with or without ``@revision``, or a live ``PreTrainedModel``.
-        task: the task it is wanted for; a checkpoint trained for another one is refused. None takes any.
+        task: the task it is wanted for; a checkpoint trained for one that does not do for it is refused. None takes the
+            checkpoint's own, or text classification where it does not say.
         device: where the weights go; the CPU if None.
         dtype: number format of the weights: float32, bfloat16, float16, auto for the checkpoint's own, or fast for
             bfloat16 where device and model gain by it and float32 elsewhere.
@@ -127,7 +128,7 @@ def load_checkpoint(
         trust_remote_code: whether code that lies in the checkpoint may run; never needed for families of our own.
         tokenizer: another one than the checkpoint's: a name as for ``model``, or a live one.
         light: whether a checkpoint of our own families is loaded as a plain network, without transformers.
-        new_head: for training: whether a classifier that is missing, or is for other labels, is drawn at random.
+        new_head: for training: whether a head that is missing, or is for other labels, is drawn at random.
             Loads through transformers.
         labels: with ``new_head``, the names of the classes in the order of their ids; None keeps the checkpoint's.
         problem_type: with ``new_head``, as transformers names it.
@@ -135,7 +136,7 @@ def load_checkpoint(
     Raises:
         UsageError: the name means nothing, or an argument is wrong.
         WeightsError: the checkpoint cannot be fetched, is damaged, does not fit its configuration, or has no trained
-            classifier.
+            head.
     """
     if not isinstance(model, (str, Path)):
         return _from_live(model, tokenizer, device, _number_format(dtype, None, device))
@@ -143,7 +144,7 @@ def load_checkpoint(
     raw = read_config(place)
     family = own_family(raw)
     number_format = _number_format(dtype, family, device)
-    _check_task(raw, task, place.name)
+    row = _row_for(raw, task, place.name)
     if family is None and str(raw.get("model_type", "")).startswith("quintet-"):
         raise WeightsError(
             f"checkpoint '{place.name}' is of type {raw['model_type']}, which this version of Quintet does not know; "
@@ -159,6 +160,7 @@ def load_checkpoint(
     live = load_model(
         place,
         raw,
+        row,
         dtype=number_format,
         trust_remote_code=trust_remote_code,
         new_head=new_head,
@@ -186,7 +188,7 @@ def from_model(
     A padding id that its configuration lacks is set there, so that it is saved with the model.
 
     Args:
-        model: any sequence classifier of transformers, or one from ``build_model``.
+        model: any model of transformers, or one from ``build_model``.
         tokenizer: what it was trained with.
         name: how errors call it; by default its Hub id, or the base name of the folder it was loaded from.
         folder: where it was read from, if it was.
@@ -320,10 +322,20 @@ def _number_format(dtype: str, family: Family | None, device: str | torch.device
     return DTYPES.get(dtype)
 
 
-def _check_task(raw: Mapping[str, Any], task: str | None, name: str) -> None:
+def _row_for(raw: Mapping[str, Any], task: str | None, name: str) -> Task:
+    """The task that a checkpoint is loaded for.
+
+    Raises:
+        UsageError: it was trained for another one, which does not do.
+    """
     trained_for = raw.get("task")
-    if task is not None and trained_for is not None and find_task(task).name != trained_for:
+    if task is None:
+        stated = [row for row in TASKS if row.name == trained_for]
+        return stated[0] if stated else find_task("text-classification")
+    row = find_task(task)
+    if trained_for is not None and trained_for != row.name and not {"*", trained_for} & set(row.accepts):
         raise UsageError(
-            f"checkpoint '{name}' was trained for {trained_for}, not for {find_task(task).name}; use it with "
+            f"checkpoint '{name}' was trained for {trained_for}, not for {row.name}; use it with "
             f"`quintet run {trained_for}`."
         )
+    return row

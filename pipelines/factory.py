@@ -21,9 +21,6 @@ if TYPE_CHECKING:
 # The ending of an embedded checkpoint's name says which script it is for; the one without an entry takes the rest.
 SCRIPTS = {"zh": "han"}
 
-TASK_OF_ARCHITECTURE = {"ForSequenceClassification": "text-classification"}
-"""How class names of transformers end -> the task that such a model is for, where its configuration names none."""
-
 
 def pipeline(
     task: str | Path | None = None,
@@ -144,9 +141,10 @@ def _choose_task(task: Any, model: Any, revision: str | None) -> tuple[Task, Any
         if place.repository is not None:
             model = f"{place.repository}@{place.revision}"  # the commit whose configuration was read
     stated = raw.get("task")
-    for ending, row_name in TASK_OF_ARCHITECTURE.items():
-        if stated is None and any(str(each).endswith(ending) for each in raw.get("architectures") or ()):
-            stated = row_name
+    if stated is None:
+        endings = {ending: row.name for row in reversed(TASKS) for ending in row.architectures}
+        classes = [str(each) for each in raw.get("architectures") or ()]
+        stated = next((row for ending, row in endings.items() if any(each.endswith(ending) for each in classes)), None)
     if stated is None:
         raise UsageError(
             f"checkpoint '{name}' does not say which task it is for; name the task, for instance "

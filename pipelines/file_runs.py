@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from .base import OnError, Pipeline
 
 JSON_FORMATS = ("json", "jsonl")  # whose rows may have different columns
-ANSWER_COLUMNS = ("label", "score", "scores", "windows", "error")
 PLACE_COLUMNS = ("file", "row")  # of a row that failed; left out of tables, whose rows stand in the input's order
 
 Pair = tuple[InputRow, Mapping[str, Any]]
@@ -120,10 +119,11 @@ def run(
     announce = announce or (lambda _: None)
     is_surveyed = not found.is_stream and (target is not None or (progress is not None and bool(found.files)))
     total, of_input = _survey(found, announce) if is_surveyed else (None, [])
-    watch = _Watch(progress, total)
+    answer_columns = (*classify.answer_columns, "error")
+    watch = _Watch(progress, total, (*classify.answer_columns[: classify.sure_columns], "error"))
     if target is None:
         pairs = list(_answers(classify, found.rows(), on_error, watch))
-        names = _answer_names(_input_columns(given for given, _ in pairs))
+        names = _answer_names(_input_columns(given for given, _ in pairs), answer_columns)
         results = [_result(given, answer, names) for given, answer in pairs]
         return RunSummary(results, watch.done, watch.failed, None, watch.seconds(), columns=names)
     if not found.files:
@@ -131,7 +131,7 @@ def run(
         first = list(islice(pairs, PART_ROWS))
         if found.is_stream:  # it cannot be read twice, so that its first rows must tell the columns
             of_input = _input_columns(given for given, _ in first)
-        names = _answer_names(of_input)
+        names = _answer_names(of_input, answer_columns)
         _write(target, chain(first, pairs), names, _table_columns(of_input, names, watch.answer_columns))
         return RunSummary(None, watch.done, watch.failed, target, watch.seconds(), columns=names)
     options = {"columns": columns, "on_error": on_error, "settings": settings, "options": classify.options}
@@ -145,7 +145,7 @@ def run(
     while part := list(islice(answers, PART_ROWS)):
         parts.add(part)
     announce(f"writing {target.name}")
-    names = _answer_names(of_input)
+    names = _answer_names(of_input, answer_columns)
     _write(target, _joined(found, parts), names, _table_columns(of_input, names, watch.answer_columns))
     parts.remove()
     return RunSummary(None, watch.done, watch.failed, target, watch.seconds(), resumed, names)
@@ -190,9 +190,9 @@ def _joined(inputs: RunInputs, parts: RunParts) -> Iterator[Pair]:
 class _Watch:
     """Counts rows and reports progress."""
 
-    def __init__(self, progress: ProgressFunction | None, total: int | None) -> None:
+    def __init__(self, progress: ProgressFunction | None, total: int | None, columns: Iterable[str]) -> None:
         self.done = self.failed = 0
-        self.answer_columns = {"label", "score", "error"}  # in a table in any case, whether a row failed or not
+        self.answer_columns = set(columns)  # in a table in any case, whether a row failed or not
         self._progress = progress
         self._total = total
         self._started = time.monotonic()
@@ -230,7 +230,7 @@ def _answers(
 
     try:
         for answer in classify(items(), on_error=on_error):
-            columns = _columns(answer)
+            columns = dict(answer) if _is_error(answer) else classify.as_columns(answer)
             watch.count(columns)
             yield waiting.popleft(), columns
     except InputError as error:
@@ -239,11 +239,8 @@ def _answers(
         raise error.at(start + (error.index or 0), place) from error
 
 
-def _columns(answer: Any) -> dict[str, Any]:
-    """The answer of a pipeline as columns of a row: of a list of labels the best one, and the list as ``scores``."""
-    if isinstance(answer, list):
-        return {**answer[0], "scores": answer}
-    return dict(answer)
+def _is_error(answer: Any) -> bool:
+    return isinstance(answer, dict) and answer.keys() == {"error"}
 
 
 def _result(
@@ -256,9 +253,9 @@ def _result(
     return row.values | {_renamed(names.get(name, name), row.values): value for name, value in answer.items()}
 
 
-def _answer_names(of_input: Sequence[str]) -> dict[str, str]:
+def _answer_names(of_input: Sequence[str], of_answers: Sequence[str]) -> dict[str, str]:
     """What each column of the answers is called beside the columns of the input."""
-    return {name: _renamed(name, of_input) for name in (*ANSWER_COLUMNS, *PLACE_COLUMNS)}
+    return {name: _renamed(name, of_input) for name in (*of_answers, *PLACE_COLUMNS)}
 
 
 def _renamed(name: str, taken: Container[str]) -> str:
@@ -278,7 +275,7 @@ def _input_columns(rows: Iterable[InputRow]) -> list[str]:
 
 def _table_columns(of_input: Sequence[str], names: Mapping[str, str], of_answers: Container[str]) -> list[str]:
     """The input's columns, then the answers'."""
-    return [*of_input, *(names[name] for name in ANSWER_COLUMNS if name in of_answers)]
+    return [*of_input, *(written for name, written in names.items() if name in of_answers)]
 
 
 def _write(target: Path, pairs: Iterable[Pair], names: Mapping[str, str], columns: Sequence[str]) -> None:

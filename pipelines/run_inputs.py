@@ -133,7 +133,7 @@ def _item(record: Record, columns: Mapping[str, str]) -> Any:
         if value is None or value == "":
             return InputError(f"column '{theirs}' is empty, expected a text.", source=record.place)
         item[ours] = value
-    return item["text"] if len(item) == 1 else item
+    return next(iter(item.values())) if len(item) == 1 else item
 
 
 def find_text_columns(
@@ -154,7 +154,7 @@ def find_text_columns(
             raise unknown_name(f"column of {task.name}", name, [column.name for column in task.columns])
     found: dict[str, str] = {}
     for column in task.columns:
-        if column.kind != "text":
+        if column.kind not in ("text", "tokens") or column.role == "target":
             continue
         if column.name in given:
             if given[column.name] not in names:

@@ -10,7 +10,7 @@ import importlib
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from .errors import unknown_name
+from .errors import UsageError, unknown_name
 
 
 @dataclass(frozen=True)
@@ -19,13 +19,16 @@ class Column:
 
     Attributes:
         name: the task's own word for it; ``--columns name=theirs`` maps a data set's column to it.
-        kind: what it holds.
-        required: whether the task can do without it when running; training also needs every ``label`` column.
+        kind: what it holds: a text, the words of a text as a list (``tokens``; a text will do where there is nothing to
+            learn), a label, a label for each word (``tags``), or texts with their places in another one (``answers``).
+        role: whether the task reads it or is to find it out; training needs every ``target``.
+        required: whether the task can do without it when running.
         synonyms: names under which public data sets keep it, tried in this order when none is given.
     """
 
     name: str
-    kind: Literal["text", "label"]
+    kind: Literal["text", "tokens", "label", "tags", "answers"]
+    role: Literal["input", "target"] = "input"
     required: bool = True
     synonyms: tuple[str, ...] = ()
 
@@ -39,32 +42,47 @@ class Task:
         aliases: other names that mean the same row.
         summary: what it does, in a few words.
         pipeline: ``module:Class`` under ``quintet.pipelines``.
-        recipe: ``module:Class`` under ``quintet.finetune``.
+        recipe: ``module:Class`` under ``quintet.finetune``; None for a task that can only be run so far.
         columns: what it reads from a data set.
         families: names of model families (``quintet models``) that can be trained for it from scratch.
         default: names of the embedded checkpoints used when no model is given; the pipeline chooses between several
             per input.
         metric: the name of the metric by which the best checkpoint is kept.
         pipeline_tag: the Hub's name of the task.
+        auto_model: the Auto class of transformers that loads a checkpoint with the head of this task.
+        architectures: how class names of such models end; a checkpoint that does not name its task is told by them.
+        head: what the trained head is called in messages.
+        accepts: other tasks whose checkpoints do as well; ``*`` for those of any task.
     """
 
     name: str
     aliases: tuple[str, ...]
     summary: str
     pipeline: str
-    recipe: str
+    recipe: str | None
     columns: tuple[Column, ...]
     families: tuple[str, ...]
     default: tuple[str, ...]
     metric: str
     pipeline_tag: str
+    auto_model: str
+    architectures: tuple[str, ...]
+    head: str
+    accepts: tuple[str, ...] = ()
 
     def load_pipeline(self) -> type:
         """The pipeline class of this task."""
         return _load(".", self.pipeline)
 
     def load_recipe(self) -> type:
-        """The training recipe class of this task."""
+        """The training recipe class of this task.
+
+        Raises:
+            UsageError: it has none.
+        """
+        if self.recipe is None:
+            trained = ", ".join(task.name for task in TASKS if task.recipe is not None)
+            raise UsageError(f"{self.name} can be run, but not trained or measured yet; tasks that can: {trained}.")
         return _load("..finetune.", self.recipe)
 
 
@@ -97,12 +115,15 @@ TASKS: tuple[Task, ...] = (
                 ),
             ),
             Column("text_pair", "text", required=False, synonyms=("sentence2", "hypothesis", "question2")),
-            Column("label", "label", required=False, synonyms=("labels", "class", "category", "sentiment", "target")),
+            Column("label", "label", "target", synonyms=("labels", "class", "category", "sentiment", "target")),
         ),
         families=("rnn", "lstm", "gru", "textcnn", "transformer", "bert-tiny", "bert-mini", "bert-small"),
         default=("sentiment-en", "sentiment-zh"),
         metric="accuracy",
         pipeline_tag="text-classification",
+        auto_model="AutoModelForSequenceClassification",
+        architectures=("ForSequenceClassification",),
+        head="text classifier",
     ),
 )
 

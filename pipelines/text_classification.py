@@ -21,7 +21,8 @@ from .windows import encode_cut, merge_windows, shared_tokens, split_text
 
 if TYPE_CHECKING:
     from .checkpoints import Checkpoint
-    from .tokenization import Encoded, TextTokenizer
+    from .encodings import Encoded
+    from .tokenization import TextTokenizer
 
 Function = Literal["softmax", "sigmoid", "none"]
 NEUTRAL = "neutral"
@@ -115,6 +116,8 @@ class TextClassificationPipeline(Pipeline):
 
     task = "text-classification"
     option_names = ("top_k", "function_to_apply", "truncation", "max_length", "neutral", "return_windows", "padding")
+    answer_columns = ("label", "score", "scores", "windows")
+    sure_columns = 2
     options = TextClassificationOptions()
 
     def __init__(
@@ -229,6 +232,10 @@ class TextClassificationPipeline(Pipeline):
         if settings.neutral is not None and count == 1 and answers[0]["score"] < settings.neutral:
             answers[0]["label"] = NEUTRAL
         return answers[0] if settings.top_k == "best" else answers
+
+    def as_columns(self, answer: Any) -> dict[str, Any]:
+        """The best label with its score; all of several labels stand in ``scores``."""
+        return {**answer[0], "scores": answer} if isinstance(answer, list) else dict(answer)
 
     def finish_single(self, inputs: Any, answer: Any, settings: TextClassificationOptions) -> Any:
         """A single text's answer stands in a list unless the call gave ``top_k``; a pair's never does."""

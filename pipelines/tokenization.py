@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast
@@ -17,6 +16,7 @@ import numpy
 import torch
 from tokenizers import Tokenizer
 
+from .encodings import Alignment, Encoded, cut, window_starts
 from .errors import UsageError, WeightsError
 
 if TYPE_CHECKING:
@@ -27,30 +27,6 @@ TOKENIZER_FILE, TOKENIZER_SETTINGS_FILE = "tokenizer.json", "tokenizer_config.js
 
 # transformers writes 1e30 for "no limit"; no text model has been trained on texts of a million tokens.
 NO_LIMIT = 1_000_000
-
-
-@dataclass(frozen=True, slots=True)
-class Encoded:
-    """One text, or one pair of texts, as token ids with special tokens, neither cut nor padded.
-
-    Attributes:
-        input_ids: the token ids.
-        token_type_ids: 0 for the first text and 1 for the second; None for a model that does not read them.
-        first_length: of a pair, how many tokens the first text has, special tokens not counted; None for one text.
-    """
-
-    input_ids: list[int]
-    token_type_ids: list[int] | None = None
-    first_length: int | None = None
-
-    def __len__(self) -> int:
-        return len(self.input_ids)
-
-    def features(self) -> dict[str, list[int]]:
-        """The ids under the names that a model reads them by."""
-        if self.token_type_ids is None:
-            return {"input_ids": self.input_ids}
-        return {"input_ids": self.input_ids, "token_type_ids": self.token_type_ids}
 
 
 class TextTokenizer:
@@ -160,24 +136,42 @@ class TextTokenizer:
             return self._backend.get_vocab_size(with_added_tokens=True)
         return len(self._slow)
 
-    def encode(self, texts: Sequence[str], pairs: Sequence[str] | None = None) -> list[Encoded]:
+    def encode(
+        self,
+        texts: Sequence[str] | Sequence[Sequence[str]],
+        pairs: Sequence[str] | None = None,
+        *,
+        aligned: bool = False,
+        is_split: bool = False,
+    ) -> list[Encoded]:
         """The texts as ids, in order, special tokens included, without a limit.
 
         Args:
             texts: the texts, or the first ones of pairs.
             pairs: the second text for each of ``texts``; None if they stand alone.
+            aligned: whether to say where each token comes from.
+            is_split: ``texts`` are lists of words, each of which is tokenized by itself.
+
+        Raises:
+            UsageError: ``aligned`` or ``is_split`` with a tokenizer that exists in Python only, which cannot tell.
         """
         if self._backend is None:
-            return self._encode_slowly(texts, pairs)
+            if aligned or is_split:
+                raise UsageError(
+                    "this tokenizer does not say where its tokens stand in the text, which the task needs; use a "
+                    "checkpoint with a fast tokenizer (tokenizer.json)."
+                )
+            return self._encode_slowly(texts, pairs)  # type: ignore[arg-type]
         # A tokenizer.json may ask for truncation and padding; both are ours to do.
         if self._backend.truncation is not None:
             self._backend.no_truncation()
         if self._backend.padding is not None:
             self._backend.no_padding()
         inputs = list(texts) if pairs is None else list(zip(texts, pairs, strict=True))
-        return [
-            self._from_encoding(encoding, pairs is not None) for encoding in self._backend.encode_batch_fast(inputs)
-        ]
+        # The fast one leaves the offsets out.
+        encode = self._backend.encode_batch if aligned else self._backend.encode_batch_fast
+        encodings = encode(inputs, is_pretokenized=is_split)
+        return [self._from_encoding(encoding, pairs is not None, aligned) for encoding in encodings]
 
     def windows(self, encoded: Encoded, max_length: int, stride: int) -> list[Encoded]:
         """The text as overlapping windows of at most ``max_length`` tokens, each with its special tokens.
@@ -210,12 +204,12 @@ class TextTokenizer:
             )
         first_at, second_at = prefix, prefix + first + middle
         windows = []
-        for start in _starts(max(first, second), room, stride):
+        for start in window_starts(max(first, second), room, stride):
             if first >= second:
                 spans = (first_at + start, first_at + start + room), (second_at, second_at + shorter)
             else:
                 spans = (first_at, first_at + shorter), (second_at + start, second_at + start + room)
-            windows.append(_cut(encoded, prefix, spans, first_at + first, middle, suffix))
+            windows.append(cut(encoded, prefix, spans, first_at + first, middle, suffix))
         return windows
 
     def pad(self, features: Sequence[Encoded | Mapping[str, Sequence[int]]]) -> dict[str, torch.Tensor]:
@@ -259,11 +253,13 @@ class TextTokenizer:
         """The transformers tokenizer; its call takes more than its stub says."""
         return self.transformers_tokenizer
 
-    def _from_encoding(self, encoding: Encoding, is_pair: bool) -> Encoded:
+    def _from_encoding(self, encoding: Encoding, is_pair: bool, aligned: bool) -> Encoded:
+        owners = encoding.sequence_ids if is_pair or aligned else []
         return Encoded(
             encoding.ids,
             encoding.type_ids if self.has_token_types else None,
-            encoding.sequence_ids.count(0) if is_pair else None,
+            owners.count(0) if is_pair else None,
+            Alignment(encoding.offsets, encoding.word_ids, owners) if aligned else None,
         )
 
     def _encode_slowly(self, texts: Sequence[str], pairs: Sequence[str] | None) -> list[Encoded]:
@@ -308,42 +304,6 @@ def _owners(ids: list[int], letter: list[int], is_pair: bool) -> list[int | None
         owners[start : start + len(letter)] = [text] * len(letter)
         start += len(letter)
     return owners
-
-
-def _starts(length: int, room: int, stride: int) -> list[int]:
-    """Where windows of ``room`` tokens begin so that neighbours share at least ``stride`` and the last one is full.
-
-    >>> _starts(10, 4, 1)
-    [0, 3, 6]
-    >>> _starts(11, 4, 1)
-    [0, 3, 6, 7]
-    """
-    return [*range(0, length - room, room - stride), length - room]
-
-
-def _cut(
-    encoded: Encoded,
-    prefix: int,
-    spans: tuple[tuple[int, int], tuple[int, int]],
-    first_end: int,
-    middle: int,
-    suffix: int,
-) -> Encoded:
-    """The special tokens of ``encoded`` around the two spans of its text."""
-    (first_start, first_stop), (second_start, second_stop) = spans
-
-    def cut(ids: list[int]) -> list[int]:
-        return [
-            *ids[:prefix],
-            *ids[first_start:first_stop],
-            *ids[first_end : first_end + middle],
-            *ids[second_start:second_stop],
-            *ids[len(ids) - suffix :],
-        ]
-
-    types = None if encoded.token_type_ids is None else cut(encoded.token_type_ids)
-    first_length = None if encoded.first_length is None else first_stop - first_start
-    return Encoded(cut(encoded.input_ids), types, first_length)
 
 
 def _padding_id(tokenizer: PreTrainedTokenizerBase) -> int:

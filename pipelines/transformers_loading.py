@@ -25,10 +25,13 @@ if TYPE_CHECKING:
 
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+    from .tasks import Task
+
 
 def load_model(
     place: Place,
     raw: Mapping[str, Any],
+    task: Task,
     *,
     dtype: torch.dtype | None,
     trust_remote_code: bool,
@@ -36,22 +39,23 @@ def load_model(
     labels: Sequence[str] | None = None,
     problem_type: str | None = None,
 ) -> PreTrainedModel:
-    """The sequence classifier at ``place``, on the CPU, in evaluation mode.
+    """The model at ``place`` with the head of ``task``, on the CPU, in evaluation mode.
 
     Args:
         place: a folder, or a Hub repository whose files transformers fetches.
         raw: content of its ``config.json``.
+        task: whose head it is to have.
         dtype: number format of the weights; None for the checkpoint's own.
         trust_remote_code: whether code in the checkpoint may run.
-        new_head: whether a classifier that is missing, or is for other labels, is drawn at random.
+        new_head: whether a head that is missing, or is for other labels, is drawn at random.
         labels: with ``new_head``, names of the classes in the order of their ids; None keeps the checkpoint's.
         problem_type: with ``new_head``, as transformers names it.
 
     Raises:
         UsageError: the checkpoint brings code that was not allowed to run.
-        WeightsError: it cannot be fetched or read, does not fit its configuration, or has no trained classifier.
+        WeightsError: it cannot be fetched or read, does not fit its configuration, or has no trained head.
     """
-    from transformers import AutoConfig, AutoModelForSequenceClassification
+    import transformers
 
     is_own = own_family(raw) is not None
     if is_own:
@@ -59,12 +63,12 @@ def load_model(
     if place.repository is None or is_own:
         check_weight_files(place.folder, name=place.name)
     source, options = _source(place, is_own=is_own, trust_remote_code=trust_remote_code)
-    with _loading_errors(place), _checked_downloads(place), quiet_transformers():
-        config = AutoConfig.from_pretrained(source, **options)
+    with _loading_errors(place, task), _checked_downloads(place), quiet_transformers():
+        config = transformers.AutoConfig.from_pretrained(source, **options)
         kept_labels = label_names(config)
         if new_head:
             _set_labels(config, labels, problem_type)
-        model, report = AutoModelForSequenceClassification.from_pretrained(
+        model, report = getattr(transformers, task.auto_model).from_pretrained(
             source,
             config=config,
             dtype=dtype or "auto",
@@ -73,7 +77,7 @@ def load_model(
             ignore_mismatched_sizes=True,
             **options,
         )
-    _check_report(model, report, place.name, new_head=new_head)
+    _check_report(model, report, place.name, task, new_head=new_head)
     if new_head and label_names(config) != kept_labels:
         _draw_head_anew(model)
     return model.eval()
@@ -89,7 +93,7 @@ def load_tokenizer(place: Place, raw: Mapping[str, Any], *, trust_remote_code: b
     from transformers import AutoTokenizer
 
     source, options = _source(place, is_own=own_family(raw) is not None, trust_remote_code=trust_remote_code)
-    with _loading_errors(place, part="tokenizer"), _checked_downloads(place), quiet_transformers():
+    with _loading_errors(place), _checked_downloads(place), quiet_transformers():
         tokenizer = AutoTokenizer.from_pretrained(source, **options)
     # Where the files are missing transformers makes an empty tokenizer up, to which every word is unknown.
     if len(tokenizer) <= len(set(tokenizer.all_special_tokens)):
@@ -136,8 +140,8 @@ def _checked_downloads(place: Place) -> Iterator[None]:
 
 
 @contextmanager
-def _loading_errors(place: Place, *, part: str = "model") -> Iterator[None]:
-    """Turns what transformers raises while it loads the model or the tokenizer into errors of ours."""
+def _loading_errors(place: Place, task: Task | None = None) -> Iterator[None]:
+    """Turns what transformers raises while it loads the model for ``task``, or the tokenizer, into errors of ours."""
     from huggingface_hub import errors
     from safetensors import SafetensorError
 
@@ -160,10 +164,10 @@ def _loading_errors(place: Place, *, part: str = "model") -> Iterator[None]:
         TypeError,
         SafetensorError,
     ) as error:
-        raise _explain_loading(error, place, part) from error
+        raise _explain_loading(error, place, task) from error
 
 
-def _explain_loading(error: Exception, place: Place, part: str) -> QuintetError:
+def _explain_loading(error: Exception, place: Place, task: Task | None) -> QuintetError:
     text, name = str(error), place.name
     if "trust_remote_code" in text:
         return UsageError(
@@ -172,10 +176,10 @@ def _explain_loading(error: Exception, place: Place, part: str) -> QuintetError:
         )
     if "weights_only" in text or "Weights only load failed" in text:
         return refused_pickle("the weight file", name=name)
-    if "for this kind of AutoModel" in text:
+    if "for this kind of AutoModel" in text and task is not None:
         return WeightsError(
-            f"checkpoint '{name}' is of an architecture for which transformers has no text classifier; "
-            "expected one that AutoModelForSequenceClassification loads."
+            f"checkpoint '{name}' is of an architecture for which transformers has no {task.head}; "
+            f"expected one that {task.auto_model} loads."
         )
     if "does not recognize this architecture" in text or "Unrecognized model" in text:
         return WeightsError(
@@ -184,7 +188,7 @@ def _explain_loading(error: Exception, place: Place, part: str) -> QuintetError:
         )
     if place.repository is not None and isinstance(error, OSError):
         return explain_hub_error(error, place.repository, place.revision)
-    if part == "tokenizer":
+    if task is None:
         return _no_tokenizer(name)
     first_line = text.strip().splitlines()[0] if text.strip() else type(error).__name__
     return WeightsError(f"checkpoint '{name}' cannot be loaded: {first_line}")
@@ -196,26 +200,29 @@ def _no_tokenizer(name: str) -> WeightsError:
     )
 
 
-def _check_report(model: PreTrainedModel, report: Mapping[str, Any], name: str, *, new_head: bool) -> None:
+def _check_report(model: PreTrainedModel, report: Mapping[str, Any], name: str, task: Task, *, new_head: bool) -> None:
     """Refuses a model of which weights would be random, apart from a new head where one is wanted."""
     missing = sorted(report["missing_keys"])
     misshaped = [(key, tuple(given), tuple(expected)) for key, given, expected in report["mismatched_keys"]]
     if new_head:
         missing = [key for key in missing if not _is_head(model, key) and ".pooler." not in f".{key}"]
         misshaped = [entry for entry in misshaped if not _is_head(model, entry[0])]
+    if task.auto_model == "AutoModel":  # whose pooler no task of ours reads
+        missing = [key for key in missing if ".pooler." not in f".{key}"]
     misfit = describe_misfit(missing=missing, unexpected=[], misshaped=misshaped)
     if not misfit:
         return
-    if all(_is_head(model, key) or ".pooler." in f".{key}" for key in [*missing, *(entry[0] for entry in misshaped)]):
+    strange = [*missing, *(entry[0] for entry in misshaped)]
+    if task.auto_model != "AutoModel" and all(_is_head(model, key) or ".pooler." in f".{key}" for key in strange):
         raise WeightsError(
-            f"checkpoint '{name}' has no trained classifier ({misfit}); fine-tune it first: "
-            f"quintet finetune sentiment --model {name} --dataset reviews.csv --output out/mine"
+            f"checkpoint '{name}' has no trained {task.head} ({misfit}); fine-tune it first: "
+            f"quintet finetune {(*task.aliases, task.name)[0]} --model {name} --dataset data.csv --output out/mine"
         )
     raise WeightsError(f"the weights of checkpoint '{name}' do not fit its config.json: {misfit}.")
 
 
 def _is_head(model: PreTrainedModel, key: str) -> bool:
-    """Whether a weight belongs to the classifier, not to the encoder below it."""
+    """Whether a weight belongs to the head, not to the body below it."""
     if key.startswith(NETWORK_PREFIX):
         return key.startswith(f"{NETWORK_PREFIX}classifier.")
     prefix = model.base_model_prefix

@@ -11,7 +11,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from .tokenization import Encoded, TextTokenizer
+from .encodings import Encoded
+from .tokenization import TextTokenizer
 
 OVERLAP = 8
 """Neighbouring windows share one token in so many."""

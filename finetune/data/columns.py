@@ -47,7 +47,7 @@ def find_columns(sample: Sample, task: Task, given: Mapping[str, str] | None, *,
             if theirs is None:
                 raise _missing(given[column.name], sample, task, source)
         else:
-            is_needed = column.required or column.kind == "label"
+            is_needed = column.required or column.role == "target"
             if not is_needed and any(name in given for name in names if name != "label"):
                 continue
             theirs = _by_name(sample.names, [column.name, *column.synonyms])
@@ -91,7 +91,7 @@ def suggest_columns(sample: Sample, task: Task, *, missing: str = "") -> dict[st
     """
     guess: dict[str, str] = {}
     for column in task.columns:
-        if not (column.required or column.kind == "label"):
+        if not (column.required or column.role == "target"):
             continue
         free = [name for name in sample.names if name not in guess.values()]
         near = difflib.get_close_matches(column.name, free, n=1, cutoff=0.75) if column.name == missing else []

@@ -18,14 +18,6 @@ NETWORK_PREFIX = "network."
 
 PROBLEM_TYPES = ("single_label_classification", "multi_label_classification", "regression")
 
-# What our hyperparameters are called in BertConfig.
-BERT_NAMES = {
-    "hidden_size": "hidden_size",
-    "layers": "num_hidden_layers",
-    "heads": "num_attention_heads",
-    "feed_forward_size": "intermediate_size",
-}
-
 
 def build_model(
     family: str | Family,
@@ -61,7 +53,7 @@ def build_model(
     values = family.arguments(arguments or {})
     names = regression_labels(1) if labels is None else tuple(labels)
     fields: dict[str, Any] = {
-        **(_bert_fields(values, max_length or family.max_length) if family.network is None else values),
+        **(values if family.network is not None else _named_fields(family, values, max_length or family.max_length)),
         "vocab_size": vocab_size,
         "pad_token_id": padding_id,
         "id2label": dict(enumerate(names)),
@@ -113,10 +105,10 @@ def adapter_classes(family: Family) -> tuple[Any, Any]:
     """The configuration class and the ``PreTrainedModel`` class of a family, known to transformers' Auto classes."""
     config_class, adapter_class = _load(family.config), _load(family.adapter)
     if family.network is not None:
-        from transformers import AutoConfig, AutoModelForSequenceClassification
+        import transformers
 
-        AutoConfig.register(family.model_type, config_class, exist_ok=True)
-        AutoModelForSequenceClassification.register(config_class, adapter_class, exist_ok=True)
+        transformers.AutoConfig.register(family.model_type, config_class, exist_ok=True)
+        getattr(transformers, family.auto_model).register(config_class, adapter_class, exist_ok=True)
     return config_class, adapter_class
 
 
@@ -131,15 +123,10 @@ def regression_labels(count: int) -> tuple[str, ...]:
     return tuple(f"LABEL_{index}" for index in range(count))
 
 
-def _bert_fields(values: Mapping[str, Any], max_length: int) -> dict[str, Any]:
-    named = {BERT_NAMES[name]: value for name, value in values.items() if name in BERT_NAMES}
-    dropout = values["dropout"]
-    return {
-        **named,
-        "hidden_dropout_prob": dropout,
-        "attention_probs_dropout_prob": dropout,
-        "max_position_embeddings": max_length,
-    }
+def _named_fields(family: Family, values: Mapping[str, Any], max_length: int) -> dict[str, Any]:
+    """The hyperparameters of a family of transformers, under the names that its configuration has for them."""
+    values = {**values, "max_length": max_length}
+    return {theirs: values[ours] for ours, names in family.config_names.items() for theirs in names}
 
 
 def _load(dotted: str) -> Any:

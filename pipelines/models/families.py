@@ -28,6 +28,9 @@ class Family:
         network: ``module:Class`` in this folder of the plain network; None for a family of transformers.
         adapter: ``module:Class`` of the ``PreTrainedModel``, in this folder or in transformers.
         config: ``module:Class`` of its configuration.
+        auto_model: the Auto class of transformers that the adapter belongs to.
+        config_names: of a family of transformers: hyperparameter -> what its configuration calls it; ``max_length`` and
+            ``vocab_size`` too, where they have another name there.
         sizes: hyperparameters of the network and their defaults; ``--model-args`` may change each.
         fixed: arguments that make this family out of a network that several families share.
         choices: for those of ``sizes`` that are words, the words there are.
@@ -57,6 +60,8 @@ class Family:
     choices: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     has_token_types: bool = False
     is_recurrent: bool = False
+    auto_model: str = "AutoModelForSequenceClassification"
+    config_names: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def arguments(self, given: Mapping[str, Value | Sequence[int]]) -> dict[str, Value]:
         """All hyperparameters: the defaults, with ``given`` in their place, read as the default's type.
@@ -167,6 +172,19 @@ def _recurrent(cell: str, summary: str, paper: str, learning_rate: float) -> Fam
     )
 
 
+# What our hyperparameters are called in BertConfig.
+BERT_NAMES: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "hidden_size": ("hidden_size",),
+        "layers": ("num_hidden_layers",),
+        "heads": ("num_attention_heads",),
+        "feed_forward_size": ("intermediate_size",),
+        "dropout": ("hidden_dropout_prob", "attention_probs_dropout_prob"),
+        "max_length": ("max_position_embeddings",),
+    }
+)
+
+
 def _bert(name: str, layers: int, hidden_size: int, heads: int) -> Family:
     return Family(
         name=name,
@@ -176,6 +194,7 @@ def _bert(name: str, layers: int, hidden_size: int, heads: int) -> Family:
         network=None,
         adapter="transformers:BertForSequenceClassification",
         config="transformers:BertConfig",
+        config_names=BERT_NAMES,
         sizes=MappingProxyType(
             {
                 "hidden_size": hidden_size,
@@ -252,16 +271,30 @@ FAMILIES: tuple[Family, ...] = (
 )
 
 
-def find_family(name: str) -> Family:
-    """The row with this name.
+def find_family(name: str, task: str | None = None) -> Family:
+    """The row with this name, of several the one for ``task``.
 
     Raises:
         UnknownNameError: no family has it; the message suggests the nearest ones.
+        UsageError: the family is for other tasks.
     """
-    for family in FAMILIES:
-        if family.name == name:
+    rows = [family for family in FAMILIES if family.name == name]
+    if not rows:
+        known = dict.fromkeys(family.name for family in FAMILIES if task is None or task in family.tasks)
+        raise unknown_name("model family", name, list(known), hint="`quintet models` lists them.")
+    for family in rows:
+        if task is None or task in family.tasks:
             return family
-    raise unknown_name("model family", name, [family.name for family in FAMILIES], hint="`quintet models` lists them.")
+    others = ", ".join(dict.fromkeys(family.name for family in FAMILIES if task in family.tasks)) or "none"
+    raise UsageError(
+        f"model family {name} is for {', '.join(task for row in rows for task in row.tasks)}, not for {task}; families "
+        f"for it: {others}."
+    )
+
+
+def is_family(name: str) -> bool:
+    """Whether a family is called that."""
+    return any(family.name == name for family in FAMILIES)
 
 
 def own_family(config: Mapping[str, object]) -> Family | None:

@@ -15,8 +15,6 @@ from quintet.pipelines.integrity import NOTES_FOLDER, check_cached, git_blob_sha
 from quintet.pipelines.models import build_model
 from quintet.pipelines.saving import save_checkpoint
 
-HUB_FOLDER = Path(__file__).parent.parent / "hub"
-
 
 def small_checkpoint(folder, seed=0):
     tokenizer = train_tokenizer(["a dull film", "a witty film"], "wordlevel", 50, 16)
@@ -35,37 +33,25 @@ def small_checkpoint(folder, seed=0):
 @pytest.fixture(scope="module")
 def published(tmp_path_factory):
     """A Hub with me/reviews in two revisions; (server, first commit, second commit)."""
-    from huggingface_hub import HfApi, constants
+    from hub_serving import serving, upload
+    from huggingface_hub import HfApi
 
     folder = tmp_path_factory.mktemp("hub")
-    sys.path.insert(0, str(HUB_FOLDER))
-    from loopback_hub import LoopbackHub
-
-    with (
-        LoopbackHub(folder / "store", tokens={"t": {"user": "me", "role": "write"}}) as hub,
-        pytest.MonkeyPatch.context() as patch,
-    ):
-        patch.setattr(constants, "HF_HUB_DISABLE_XET", True)
+    with serving(folder / "store") as hub:
         api = HfApi(endpoint=hub.url, token="t")
-        api.create_repo("me/reviews")
         api.create_repo("me/notes")
         api.upload_file(repo_id="me/notes", path_or_fileobj=b'{"model_type": "bert"}', path_in_repo="config.json")
-        first = api.upload_folder(repo_id="me/reviews", folder_path=small_checkpoint(folder / "one")).oid
-        second = api.upload_folder(repo_id="me/reviews", folder_path=small_checkpoint(folder / "two", seed=1)).oid
-        yield hub, first, second
+        first = upload(hub, "me/reviews", small_checkpoint(folder / "one"))
+        yield hub, first, upload(hub, "me/reviews", small_checkpoint(folder / "two", seed=1))
 
 
 @pytest.fixture
 def hub(published, tmp_path, monkeypatch):
     """The Hub without faults, as the one that this process talks to, with an empty cache."""
-    from huggingface_hub import constants
+    from hub_serving import point_at
 
     server = published[0]
-    monkeypatch.setattr(constants, "ENDPOINT", server.url)
-    path = constants.HUGGINGFACE_CO_URL_TEMPLATE.split("/", 3)[3]
-    monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", f"{server.url}/{path}")
-    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", True)
+    point_at(server, tmp_path / "cache", monkeypatch)
     server.faults.clear()
     return server
 
@@ -198,11 +184,9 @@ def load_twice(name, hub, folder, **variables):
 
 @pytest.mark.parametrize("file", ["model.safetensors", "tokenizer.json"])
 def test_what_transformers_fetches_is_checked_as_well(hub, bert_folder, tmp_path, file):
-    from huggingface_hub import HfApi
+    from hub_serving import upload
 
-    api = HfApi(endpoint=hub.url, token="t")
-    api.create_repo("me/bert", exist_ok=True)
-    api.upload_folder(repo_id="me/bert", folder_path=bert_folder)
+    upload(hub, "me/bert", bert_folder)
     path = "/storage/" if file == "model.safetensors" else f"/{file}$"
     hub.add_fault(path=path, method="GET", action="corrupt")
     first, second = load_twice("me/bert", hub, tmp_path / "home", HF_HUB_DISABLE_XET="1")
@@ -210,17 +194,12 @@ def test_what_transformers_fetches_is_checked_as_well(hub, bert_folder, tmp_path
     assert second in ("answer negative", "answer positive")
 
 
-def test_over_xet_a_damaged_file_is_refused_and_fetched_again(tmp_path, monkeypatch):
+def test_over_xet_a_damaged_file_is_refused_and_fetched_again(tmp_path):
     pytest.importorskip("hf_xet")
-    monkeypatch.syspath_prepend(HUB_FOLDER)
-    from loopback_hub import LoopbackHub
+    from hub_serving import serving, upload
 
-    upload = "import sys; from huggingface_hub import HfApi; api = HfApi(token='t'); api.create_repo('me/reviews'); "
-    upload += "api.upload_folder(repo_id='me/reviews', folder_path=sys.argv[1])"
-    command = [sys.executable, "-c", upload, str(small_checkpoint(tmp_path / "one"))]
-    with LoopbackHub(tmp_path / "store", tokens={"t": {"user": "me", "role": "write"}}, xet=True) as hub:
-        variables = {"HF_ENDPOINT": hub.url, "HF_HOME": str(tmp_path / "other"), "HF_HUB_DISABLE_XET": "0"}
-        subprocess.run(command, env={**os.environ, **variables}, check=True, capture_output=True)
+    with serving(tmp_path / "store", xet=True) as hub:
+        upload(hub, "me/reviews", small_checkpoint(tmp_path / "one"))
         hub.add_fault(path="/v1/xorbs/default/", method="GET", action="corrupt")
         first, second = load_twice("me/reviews", hub, tmp_path / "home", HF_HUB_DISABLE_XET="0")
     assert hub.faults[0]["times"] == 0

@@ -3,8 +3,9 @@ import json
 import pytest
 import torch
 from quintet.finetune.tokenizer_training import train_tokenizer
+from quintet.pipelines.encodings import Encoded
 from quintet.pipelines.errors import UsageError, WeightsError
-from quintet.pipelines.tokenization import Encoded, TextTokenizer
+from quintet.pipelines.tokenization import TextTokenizer
 from tokenizers import Tokenizer, models, pre_tokenizers
 
 # Forty words that are one token each, for a tokenizer of bytes too.

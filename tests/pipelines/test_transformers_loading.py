@@ -54,7 +54,7 @@ def test_without_a_classifier_running_is_refused(encoder):
     with pytest.raises(WeightsError) as caught:
         load_checkpoint(encoder)
     assert str(caught.value).startswith(
-        "checkpoint 'pretrained' has no trained classifier (missing classifier.bias, classifier.weight); fine-tune it "
+        "checkpoint 'pretrained' has no trained text classifier (missing classifier.bias, classifier.weight); fine-tune it "
         "first: quintet finetune sentiment --model pretrained "
     )
 

@@ -2,12 +2,12 @@ import doctest
 
 import pytest
 import torch
-from quintet.pipelines import tokenization
+from quintet.pipelines import encodings
 from quintet.pipelines.models import recurrent, shapes
 from quintet.pipelines.models.shapes import check_shape, text_mask
 
 
-@pytest.mark.parametrize("module", [shapes, recurrent, tokenization], ids=lambda module: module.__name__)
+@pytest.mark.parametrize("module", [shapes, recurrent, encodings], ids=lambda module: module.__name__)
 def test_examples_in_docstrings_are_true(module):
     results = doctest.testmod(module, extraglobs={"torch": torch})
     assert results.attempted >= 1
