@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from ..cards.facts import BaselineFact, SplitFacts
-from .metrics import MULTI_LABEL, REGRESSION, classification_metrics
+from .metrics import classification_metrics
+from .problems import MULTI_LABEL, REGRESSION
 
 LEFT_OUT = frozenset({"ece", "log_loss", "auroc", "pearson", "spearman"})
 """Metrics that say nothing about a constant answer."""

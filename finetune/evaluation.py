@@ -1,6 +1,6 @@
 """Measuring a checkpoint: its answers on labelled rows, as facts that anyone can compute again.
 
-    load the rows -> match the labels by name -> answer through the pipeline -> measure -> write
+    load the rows -> answer through the pipeline -> measure, as the task's recipe does -> write
 
 The rows go through the same pipeline that users call, windows of long texts included. Rows that the checkpoint was
 trained on are counted, and refused where they are most of them.
@@ -11,38 +11,21 @@ from __future__ import annotations
 import json
 import time
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
-import numpy as np
-
-from ..cards.facts import DataFacts, EvaluationFacts, HardwareFacts, SplitFacts
-from ..pipelines.errors import DataError, UsageError
+from ..cards.facts import EvaluationFacts
+from ..pipelines.errors import UsageError
 from ..pipelines.factory import pipeline
 from ..pipelines.tasks import TASKS, find_task
-from .baselines import constant_baseline
-from .environment import command, hardware, versions
+from .environment import command
 from .evaluation_record import read_subject, write_evaluation
 from .evaluation_rows import choose_rows
-from .label_matching import matched_labels, parse_label_map
-from .metrics import MULTI_LABEL, classification_metrics
-from .mistakes import most_confident_mistakes
-from .text_inputs import inputs_of_split
-
-if TYPE_CHECKING:
-    from datasets import Dataset
-
-
-TOLERANCES = {"float32": 1e-4}
-"""How far a recomputed metric may lie off; float32 scores agree to 1e-5 between machines."""
-
-REDUCED_TOLERANCE = 1e-2
-"""The same for bfloat16 and float16: their products depend on the hardware."""
-
-Progress = Callable[[int, int], None]
-"""Called with the rows answered so far and the rows in all."""
+from .label_matching import parse_label_map
+from .measuring import Conditions, Progress, evaluation_facts
+from .problems import REGRESSION, SINGLE_LABEL
 
 
 def evaluate(
@@ -103,6 +86,7 @@ def evaluate(
     _check_numbers(limit, bootstrap)
     task_name, is_default = _find_task_name(checkpoint, task)
     row = find_task(task_name)
+    recipe = row.load_recipe()
     pipe = pipeline(
         task_name,
         None if is_default else checkpoint,
@@ -114,7 +98,7 @@ def evaluate(
     )
     subject = read_subject(checkpoint, pipe, row, is_default=is_default)
     reading = {"columns": columns, "config": config, "bad_rows": bad_rows, "seed": seed, "max_rows": limit}
-    if subject.problem_type != MULTI_LABEL:
+    if subject.problem_type in (SINGLE_LABEL, REGRESSION):
         reading["problem_type"] = subject.problem_type
     chosen = choose_rows(
         dataset,
@@ -126,11 +110,16 @@ def evaluate(
         name=subject.name,
         allow_training_rows=allow_training_rows,
     )
-    data, rows, data_facts = chosen.data, chosen.data.splits[chosen.role], chosen.data.report.facts()
-    labels = matched_labels(
-        np.asarray(rows["label"][:]), data.labels, data.problem_type, subject.labels, subject.problem_type, label_map
+    data, data_facts = chosen.data, chosen.data.report.facts()
+    conditions = Conditions(
+        labels=subject.labels,
+        problem_type=subject.problem_type,
+        bootstrap=bootstrap,
+        seed=seed,
+        label_map=label_map,
+        training=subject.training_split,
+        progress=progress,
     )
-
     changed = {
         "task": task,
         "split": split,
@@ -146,36 +135,27 @@ def evaluate(
         "allow_training_rows": allow_training_rows or None,
     }
     start = time.perf_counter()
-    probabilities, notes = answer(pipe, rows, progress)
+    measured = recipe.measure(pipe, data, chosen.role, conditions)
+    notes = ()
     if chosen.trained_on:
         then = "run.json does not keep these numbers" if chosen.is_mostly_training else "the metrics may be too high"
         note = f"{chosen.trained_on_in_words} have texts that the checkpoint was trained on, so {then}"
         warnings.warn(note, stacklevel=2)
-        notes += (note,)
+        notes = (note,)
     seconds = time.perf_counter() - start
-    facts = evaluate_outputs(
-        probabilities,
-        labels,
-        names=subject.labels,
-        problem_type=subject.problem_type,
-        split=chosen.split,
+    facts = evaluation_facts(
+        measured,
+        conditions,
+        chosen.split,
         data=replace(data_facts, splits=(chosen.split,)),
-        texts=rows["text"],
-        text_pairs=rows["text_pair"] if "text_pair" in rows.column_names else None,
-        training=subject.training_split,
-        bootstrap=bootstrap,
-        seed=seed,
         checkpoint=subject.name,
         weights_sha256=subject.weights_sha256,
         protocol={
             "bad_rows": bad_rows,
-            "bootstrap": bootstrap,
             "dtype": subject.dtype,
             "label_map": dict(label_map),
             "limit": limit,
-            "long_texts": "windows, mean of probabilities weighted by length",
             "revision": subject.revision,
-            "seed": seed,
             "weights_sha256": dict(subject.weights),
         },
         device=subject.device,
@@ -184,103 +164,8 @@ def evaluate(
         notes=(*data.report.notices, *notes),
         training_rows=chosen.trained_on,
     )
-    write_evaluation(facts, subject, output, probabilities, labels, keep=not chosen.is_mostly_training)
+    write_evaluation(facts, subject, output, measured.draw, keep=not chosen.is_mostly_training)
     return facts
-
-
-def evaluate_outputs(
-    probabilities: np.ndarray,
-    labels: np.ndarray | Sequence,
-    *,
-    names: Sequence[str] | None,
-    problem_type: str,
-    split: SplitFacts,
-    data: DataFacts | None = None,
-    texts: Sequence[str] | None = None,
-    text_pairs: Sequence[str | None] | None = None,
-    training: SplitFacts | None = None,
-    data_name: str | None = None,
-    bootstrap: int = 1000,
-    seed: int = 0,
-    protocol: Mapping[str, Any] | None = None,
-    notes: Sequence[str] = (),
-    mistakes: int = 20,
-    hardware_facts: HardwareFacts | None = None,
-    **facts: Any,
-) -> EvaluationFacts:
-    """The facts of answers that were already computed.
-
-    Args:
-        probabilities: (rows, classes) in [0, 1]; for regression the predicted numbers, (rows,) or (rows, 1).
-        labels: class ids (rows,), 0 or 1 (rows, classes), or numbers (rows,).
-        names: class names in id order; None or empty for regression.
-        problem_type: as in transformers' config.
-        split: facts of the split that was answered.
-        data: facts of its data set; leave it out where it is the data set of the run.
-        texts: the inputs, for the mistakes; None leaves these out.
-        text_pairs: the second texts of pairs.
-        training: facts of the training split, from which the baseline learns.
-        data_name: base name of the data set where ``data`` is left out.
-        bootstrap: number of resamples; 0 leaves intervals out.
-        seed: of the resamples.
-        protocol: settings that change the numbers; ``dtype`` sets the tolerance.
-        notes: sentences to keep.
-        mistakes: how many of the worst to keep.
-        hardware_facts: where it ran; default: this machine.
-        facts: other fields of `EvaluationFacts`.
-
-    Raises:
-        DataError: no rows, or a label that is no class.
-        ShapeError: shapes that do not fit.
-        WeightsError: an answer is not finite.
-    """
-    names, labels = tuple(names or ()), np.asarray(labels)
-    protocol = {"bootstrap": bootstrap, "seed": seed, "dtype": "float32"} | dict(protocol or {})
-    scores = classification_metrics(probabilities, labels, names, problem_type, bootstrap=bootstrap, seed=seed)
-    baseline = constant_baseline(labels, names, problem_type, training=training, bootstrap=bootstrap, seed=seed)
-    worst = ()
-    if texts is not None:
-        worst = most_confident_mistakes(probabilities, labels, names, problem_type, texts, text_pairs, count=mistakes)
-    return EvaluationFacts(
-        split=split.name,
-        count=len(labels),
-        data_name=data_name or (data.name if data is not None else ""),
-        fingerprint=split.fingerprint,
-        metrics=scores.metrics,
-        per_class=scores.per_class,
-        confusion=scores.confusion,
-        labels=names,
-        problem_type=problem_type,
-        protocol=protocol,
-        baselines=(baseline,),
-        mistakes=worst,
-        tolerance=TOLERANCES.get(str(protocol["dtype"]), REDUCED_TOLERANCE),
-        notes=(*notes, *scores.notes),
-        data=data,
-        hardware=hardware_facts or hardware(),
-        versions=versions(),
-        **facts,
-    )
-
-
-def answer(pipe: Any, rows: Dataset, progress: Progress | None = None) -> tuple[np.ndarray, tuple[str, ...]]:
-    """Probabilities of all rows, float64 (rows, classes), and notes about how they came about.
-
-    Args:
-        pipe: a pipeline with ``outputs`` and ``merge``.
-        rows: with the columns text and perhaps text_pair.
-        progress: called with rows answered and rows in all.
-    """
-    total, windowed, parts = len(rows), 0, []
-    for output in pipe.outputs(inputs_of_split(rows)):
-        windowed += len(output.windows) > 1
-        parts.append(np.asarray(pipe.merge(output), dtype=np.float64).reshape(-1))
-        if progress is not None:
-            progress(len(parts), total)
-    if not parts:
-        raise DataError("the split has no rows, so nothing can be measured; choose another with --split")
-    note = f"{windowed} of {total} rows were longer than the model takes and were read in windows"
-    return np.stack(parts), (note,) if windowed else ()
 
 
 def _find_task_name(checkpoint: str | Path, task: str | None) -> tuple[str, bool]:

@@ -7,12 +7,10 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
-
-import numpy as np
 
 from ..cards.facts import FILE_NAME, EvaluationFacts, FactsError, RunFacts, SplitFacts, read_facts, to_json, write_facts
 from ..pipelines.checkpoint_sources import EMBEDDED_FOLDER, Place, find_checkpoint
@@ -20,13 +18,14 @@ from ..pipelines.errors import DataError, UsageError
 from ..pipelines.integrity import answering_files
 from ..pipelines.tasks import Task
 from ..pipelines.weights import WEIGHTS_FILE
-from .metrics import REGRESSION, SINGLE_LABEL
-from .plots import confusion_matrix, reliability_diagram
+from .plots import confusion_matrix
+from .problems import MULTI_LABEL, REGRESSION, SINGLE_LABEL, TAGGING, problem_of
 from .training_keys import FILE_NAME as KEYS_FILE
 from .training_keys import TrainingKeys, read_training_keys
 
 if TYPE_CHECKING:
     from ..pipelines import Pipeline
+    from ..pipelines.checkpoints import CheckpointConfig
 
 NOT_WRITABLE = (errno.EACCES, errno.EPERM, errno.EROFS)
 
@@ -93,8 +92,7 @@ def read_subject(checkpoint: str | Path, pipe: Pipeline, task: Task, *, is_defau
         for file in (FILE_NAME, KEYS_FILE):  # of the Hub; loading a checkpoint does not need them
             place.fetch(file)
     name = "+".join(place.name for place in places)
-    problem_type = config.problem_type or (REGRESSION if len(config.labels) == 1 else SINGLE_LABEL)
-    labels = () if problem_type == REGRESSION else tuple(config.labels)
+    problem_type, labels = _problem(config, task)
     files = {place.name: place.folder / WEIGHTS_FILE for place in places}
     weights = {each: file_sha256(file) for each, file in files.items() if file.is_file()}
     parameters = list(first.model.parameters())
@@ -123,12 +121,19 @@ def read_subject(checkpoint: str | Path, pipe: Pipeline, task: Task, *, is_defau
     )
 
 
+def _problem(config: CheckpointConfig, task: Task) -> tuple[str, tuple[str, ...]]:
+    """Kind of problem of a checkpoint, and the names of its classes; empty where it has none."""
+    kind = problem_of(task)
+    if kind is None:
+        kind = config.problem_type or (REGRESSION if len(config.labels) == 1 else SINGLE_LABEL)
+    return kind, () if kind not in (SINGLE_LABEL, MULTI_LABEL, TAGGING) else tuple(config.labels)
+
+
 def write_evaluation(
     facts: EvaluationFacts,
     subject: Subject,
     output: str | Path | None,
-    probabilities: np.ndarray,
-    labels: np.ndarray,
+    draw: Callable[[Path, str], None] | None = None,
     *,
     keep: bool = True,
 ) -> None:
@@ -139,8 +144,7 @@ def write_evaluation(
         subject: what it was measured on.
         output: folder for pictures, mistakes and ``evaluation.json``; made if it is not there. None takes
             ``evaluation/<data>-<split>`` of the checkpoint's folder, or nothing where that is not to be written to.
-        probabilities: (rows, classes), for the pictures.
-        labels: class ids (rows,).
+        draw: of what was measured: draws the task's own pictures.
         keep: False for numbers that do not belong into ``run.json``.
 
     Raises:
@@ -153,7 +157,7 @@ def write_evaluation(
             _write_text(
                 folder / "evaluation.json", json.dumps(to_json(facts), indent=2, sort_keys=True, ensure_ascii=False)
             )
-            _write_pictures(facts, folder, probabilities, labels)
+            _write_pictures(facts, folder, draw)
         except OSError as error:
             raise UsageError(
                 f"--output '{folder.name}' cannot be written to ({error.strerror}); give a folder that can"
@@ -164,7 +168,7 @@ def write_evaluation(
         if output is None:
             folder = subject.folder / "evaluation" / folder_name(facts.data_name, facts.split)
             folder.mkdir(parents=True, exist_ok=True)
-            _write_pictures(facts, folder, probabilities, labels)
+            _write_pictures(facts, folder, draw)
         run = next(iter(subject.runs), None) or replace(subject.described, files_sha256=answering_files(subject.folder))
         write_facts(with_evaluation(run, facts), subject.folder)
     except OSError as error:
@@ -195,17 +199,16 @@ def file_sha256(file: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def _write_pictures(facts: EvaluationFacts, folder: Path, probabilities: np.ndarray, labels: np.ndarray) -> None:
+def _write_pictures(facts: EvaluationFacts, folder: Path, draw: Callable[[Path, str], None] | None) -> None:
     lines = [json.dumps(to_json(mistake), ensure_ascii=False) for mistake in facts.mistakes]
     _write_text(folder / "mistakes.jsonl", "\n".join(lines))
-    if facts.confusion is None:
-        return
     where = f"{facts.data_name}, {facts.split}" if facts.data_name else facts.split
-    title = f"{where}: accuracy {facts.metrics[0].value:.3f} ({facts.count:,} rows)"
-    confusion_matrix(facts.confusion, facts.labels, folder / "confusion.png", title=title)
-    error = facts.metric("ece")
-    title = f"{where}: calibration error {error.value:.3f}" if error is not None else where
-    reliability_diagram(probabilities, labels, folder / "reliability.png", title=title)
+    if facts.confusion is not None:
+        main = facts.metrics[0]
+        title = f"{where}: {main.name} {main.value:.3f} ({facts.count:,} rows)"
+        confusion_matrix(facts.confusion, facts.labels, folder / "confusion.png", title=title)
+    if draw is not None:
+        draw(folder, where)
 
 
 def _write_text(file: Path, text: str) -> None:

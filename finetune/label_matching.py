@@ -9,7 +9,7 @@ from collections.abc import Collection, Mapping, Sequence
 import numpy as np
 
 from ..pipelines.errors import DataError, UsageError, unknown_name
-from .metrics import MULTI_LABEL, REGRESSION
+from .problems import MULTI_LABEL, REGRESSION
 
 
 def matched_labels(

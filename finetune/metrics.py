@@ -20,10 +20,7 @@ from sklearn import metrics as sklearn_metrics
 from ..cards.facts import ClassFact, MetricFact
 from ..pipelines.errors import DataError, ShapeError, WeightsError
 from . import bootstrap as resampling
-
-SINGLE_LABEL = "single_label_classification"
-MULTI_LABEL = "multi_label_classification"
-REGRESSION = "regression"
+from .problems import MULTI_LABEL, REGRESSION, SINGLE_LABEL
 
 MULTI_LABEL_THRESHOLD = 0.5
 UNDEFINED: dict[str, Any] = {"zero_division": 0.0}  # the precision of a class that was never predicted, in macro means

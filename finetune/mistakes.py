@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from ..cards.facts import MistakeFact
-from .metrics import MULTI_LABEL, MULTI_LABEL_THRESHOLD, REGRESSION
+from .metrics import MULTI_LABEL_THRESHOLD
+from .problems import MULTI_LABEL, REGRESSION
 
 LONGEST_TEXT = 240
 """Characters of a text that are kept."""

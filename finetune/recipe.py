@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from ..cards.facts import CalibrationFacts, EvaluationFacts
     from ..pipelines.tasks import Task
     from .data import TaskData
+    from .measuring import Conditions, Measured
     from .settings import FinetuneSettings
 
 Features = dict[str, Any]
@@ -147,6 +148,16 @@ class TaskRecipe(Recipe, Protocol):
 
     def export(self, output: Path) -> None:
         """Writes the checkpoint to ``output``."""
+        ...
+
+    @classmethod
+    def measure(cls, pipe: Any, data: TaskData, role: str, conditions: Conditions) -> Measured:
+        """How good the answers of the pipeline ``pipe`` are on the split ``role`` of ``data``.
+
+        Raises:
+            DataError: the split has no rows, or labels that the checkpoint does not have.
+            WeightsError: an answer is not finite.
+        """
         ...
 
     def evaluate_export(self, output: Path, data: TaskData) -> tuple[EvaluationFacts, ...]:

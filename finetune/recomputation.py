@@ -9,16 +9,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from ..cards.facts import DataFacts, EvaluationFacts, RunFacts, SplitFacts
 from ..pipelines.errors import DataError, UsageError
-from ..pipelines.tasks import Task
-from .evaluation import Progress, answer, evaluate_outputs
+from ..pipelines.tasks import Task, find_task
 from .evaluation_record import Subject
 from .evaluation_rows import ChosenRows, choose_rows, split_facts
-from .label_matching import matched_labels
-from .metrics import MULTI_LABEL
+from .measuring import Conditions, Progress, evaluation_facts
+from .problems import REGRESSION, SINGLE_LABEL
 from .settings import FinetuneSettings
 from .training_data import load_task_data
 
@@ -102,28 +99,23 @@ def measure_again(
     Raises:
         DataError: the labels are not those of the checkpoint.
     """
-    data, rows, protocol = chosen.data, chosen.data.splits[chosen.role], evaluation.protocol
-    labels = matched_labels(
-        np.asarray(rows["label"][:]),
-        data.labels,
-        data.problem_type,
-        subject.labels,
-        subject.problem_type,
-        dict(protocol.get("label_map") or {}),
-    )
-    probabilities, notes = answer(pipe, rows, progress)
-    return evaluate_outputs(
-        probabilities,
-        labels,
-        names=subject.labels,
+    protocol = evaluation.protocol
+    conditions = Conditions(
+        labels=subject.labels,
         problem_type=subject.problem_type,
-        split=chosen.split,
-        data_name=evaluation.data_name,
-        training=subject.training_split,
         bootstrap=_whole_number(protocol, "bootstrap", 1000),
         seed=_whole_number(protocol, "seed", 0),
+        label_map=dict(protocol.get("label_map") or {}),
+        training=subject.training_split,
+        progress=progress,
+    )
+    recipe = find_task(subject.described.task).load_recipe()
+    return evaluation_facts(
+        recipe.measure(pipe, chosen.data, chosen.role, conditions),
+        conditions,
+        chosen.split,
+        data_name=evaluation.data_name,
         protocol=protocol,
-        notes=notes,
         weights_sha256=subject.weights_sha256,
     )
 
@@ -159,7 +151,7 @@ def _cut_like_evaluation(
         "max_rows": protocol.get("limit"),
         "revision": revision,
     }
-    if subject.problem_type != MULTI_LABEL:
+    if subject.problem_type in (SINGLE_LABEL, REGRESSION):
         reading["problem_type"] = subject.problem_type
 
     def choose(split: str | None) -> ChosenRows:

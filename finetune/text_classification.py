@@ -22,9 +22,12 @@ from ..pipelines.integrity import answering_files
 from ..pipelines.saving import save_checkpoint
 from ..pipelines.text_classification import TextClassificationPipeline
 from .distillation import distillation_losses
+from .label_answers import measure_labels
 from .lora import ADAPTER_FOLDER
+from .measuring import Conditions, Measured
 from .metrics import classification_metrics
 from .optimization import parameter_groups
+from .problems import MULTI_LABEL, REGRESSION, SINGLE_LABEL
 from .recipe import Batch, BatchLoss, Features, ParameterGroup, TrainingRows
 from .run_identity import public_settings
 from .settings import FinetuneSettings
@@ -41,8 +44,6 @@ if TYPE_CHECKING:
 
 NOT_INPUTS = frozenset({"target", "targets", "teacher", "altered"})
 """Features and parts of a batch that are not for the model."""
-
-SINGLE_LABEL, MULTI_LABEL, REGRESSION = "single_label_classification", "multi_label_classification", "regression"
 
 
 class TextClassificationRecipe:
@@ -230,6 +231,11 @@ class TextClassificationRecipe:
             labels=self.labels,
             task=self.task.name,
         )
+
+    @classmethod
+    def measure(cls, pipe: Any, data: TaskData, role: str, conditions: Conditions) -> Measured:
+        """Metrics of the probabilities that ``pipe`` gives, against labels matched by name."""
+        return measure_labels(pipe, data, role, conditions)
 
     def evaluate_export(self, output: Path, data: TaskData) -> tuple[EvaluationFacts, ...]:
         """Metrics of the checkpoint in ``output`` on validation and test."""

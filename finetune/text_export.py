@@ -12,12 +12,13 @@ import numpy as np
 
 from ..cards.facts import CalibrationFacts, EvaluationFacts
 from ..pipelines.checkpoints import from_model, load_checkpoint
+from ..pipelines.tasks import find_task
 from ..pipelines.text_classification import TextClassificationPipeline
 from ..pipelines.tokenization import TextTokenizer
 from .calibration import fit_temperature, fold_temperature
 from .environment import command
-from .evaluation import answer, evaluate_outputs
 from .evaluation_rows import split_facts
+from .measuring import Conditions, evaluation_facts
 from .metrics import expected_calibration_error
 from .run_identity import public_settings
 from .settings import FinetuneSettings
@@ -77,35 +78,31 @@ def measured_export(output: Path, data: TaskData, settings: FinetuneSettings, ta
         settings: of the run; those about the data go into the command that repeats the measurement.
         task: the task's name.
     """
+    row = find_task(task)
     checkpoint = load_checkpoint(output, task=task, device=settings.device, dtype="float32")
-    pipeline = TextClassificationPipeline.from_checkpoint(checkpoint)
+    pipeline = row.load_pipeline().from_checkpoint(checkpoint)
     public = public_settings(settings)
     reading = {"dataset": public.dataset, "columns": public.columns or None, "config": public.dataset_config}
     facts, evaluations = data.report.facts(), []
+    conditions = Conditions(
+        labels=tuple(data.labels or ()), problem_type=data.problem_type, training=split_facts(facts, "train")
+    )
     for name in ("validation", "test"):
-        rows = data.splits.get(name)
-        if rows is None or not len(rows):
+        if not len(data.splits.get(name, ())):
             continue
         started = time.perf_counter()
-        probabilities, notes = answer(pipeline, rows)
+        measured = row.load_recipe().measure(pipeline, data, name, conditions)
         evaluations.append(
-            evaluate_outputs(
-                probabilities,
-                np.asarray(rows["label"][:]),
-                names=data.labels,
-                problem_type=data.problem_type,
-                split=split_facts(facts, name),
+            evaluation_facts(
+                measured,
+                conditions,
+                split_facts(facts, name),
                 data_name=facts.name,
-                texts=rows["text"],
-                text_pairs=rows["text_pair"] if "text_pair" in rows.column_names else None,
-                training=split_facts(facts, "train"),
                 checkpoint=output.resolve().name,
                 weights_sha256=sha256_of(output / WEIGHTS_FILE),
-                protocol={"long_texts": "windows, mean of probabilities weighted by length"},
                 device=next(checkpoint.model.parameters()).device.type,
                 seconds=round(time.perf_counter() - started, 3),
                 command=command(("quintet", "evaluate", str(output)), reading | {"split": name}),
-                notes=notes,
                 training_rows=TrainingKeys.of(data.text_keys["train"]).count(data.text_keys[name]),
             )
         )

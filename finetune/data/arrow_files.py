@@ -14,7 +14,7 @@ import itertools
 import json
 import os
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -22,6 +22,7 @@ from typing import Any
 
 from ...pipelines.errors import DataError
 from ...pipelines.records import BadRow, DataFile, is_url, read_data_file
+from .cells import Wanted
 from .rows import (
     SAMPLE_ROWS,
     BlockBuilder,
@@ -70,16 +71,16 @@ class FileRows:
             raise DataError(f"{self.name} holds no rows; expected a header and rows, or a text a line")
         return Sample(sample_of(rows).values, _stated_classes(self.files[0]))
 
-    def read(self, columns: Mapping[str, str], *, skip_bad: bool) -> RawRows:
+    def read(self, wanted: Wanted, *, skip_bad: bool) -> RawRows:
         """All rows, memory-mapped from the cache."""
         import datasets
         import pyarrow
 
-        arrow = cache_folder() / f"{self._key(columns)}.arrow"
+        arrow = cache_folder() / f"{self._key(wanted)}.arrow"
         notes = arrow.with_suffix(".json")
         conversion = _read_notes(notes) if arrow.exists() else None
         if conversion is None:
-            conversion = self._convert(columns, arrow, skip_bad=skip_bad)
+            conversion = self._convert(wanted, arrow, skip_bad=skip_bad)
             with written_whole(notes) as partial:
                 partial.write_text(_notes(conversion), encoding="utf-8")
         if conversion.rejected and not skip_bad:
@@ -90,15 +91,15 @@ class FileRows:
             with pyarrow.OSFile(str(arrow)) as stream, pyarrow.ipc.open_stream(stream) as reader:
                 yield from reader
 
-        class_names = _stated_classes(self.files[0]).get(columns.get("label", ""))
+        class_names = _stated_classes(self.files[0]).get(wanted.columns.get(wanted.labels or "", ""))
         dataset = datasets.Dataset.from_file(str(arrow))
         return RawRows(dataset, blocks, lambda index: _place(conversion, index), conversion.rejected, class_names)
 
-    def _convert(self, columns: Mapping[str, str], arrow: Path, *, skip_bad: bool) -> _Conversion:
+    def _convert(self, wanted: Wanted, arrow: Path, *, skip_bad: bool) -> _Conversion:
         import pyarrow
 
-        is_list = "label" in columns and holds_lists(self.sample().values.get(columns["label"], ()))
-        builder = BlockBuilder(arrow_schema(columns, is_list=is_list))
+        is_list = "label" in wanted.columns and holds_lists(self.sample().values.get(wanted.columns["label"], ()))
+        builder = BlockBuilder(arrow_schema(wanted, is_list=is_list))
         conversion = _Conversion([], [])
         index, expected = 0, ("", 0)
         with (
@@ -106,8 +107,8 @@ class FileRows:
             pyarrow.OSFile(str(partial), "wb") as stream,
             pyarrow.ipc.new_stream(stream, builder.schema) as writer,
         ):
-            for record in self._records(columns):
-                row = record if isinstance(record, BadRow) else table_columns(record, columns, is_list=is_list)
+            for record in self._records(wanted):
+                row = record if isinstance(record, BadRow) else table_columns(record, wanted, is_list=is_list)
                 if isinstance(row, BadRow):
                     if not skip_bad:
                         raise bad_row_error(row.place, row.reason)
@@ -123,12 +124,17 @@ class FileRows:
                 writer.write_batch(batch)
         return conversion
 
-    def _records(self, columns: Mapping[str, str]) -> Iterator[Any]:
+    def _records(self, wanted: Wanted) -> Iterator[Any]:
         for file in self.files:
-            yield from read_data_file(file, columns=list(columns.values()))
+            yield from read_data_file(file, columns=list(wanted.columns.values()))
 
-    def _key(self, columns: Mapping[str, str]) -> str:
-        parts = [_LAYOUT, dict(columns), [[file.label, *_identity(file)] for file in self.files]]
+    def _key(self, wanted: Wanted) -> str:
+        parts = [
+            _LAYOUT,
+            dict(wanted.columns),
+            dict(wanted.kinds),
+            [[file.label, *_identity(file)] for file in self.files],
+        ]
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]
 
 

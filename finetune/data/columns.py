@@ -8,6 +8,7 @@ from typing import Any
 
 from ...pipelines.errors import DataError, UnknownNameError
 from ...pipelines.tasks import Column, Task
+from .cells import LABEL_KINDS
 from .labels import LabelValueError, canonical_label
 from .rows import Sample
 
@@ -23,7 +24,7 @@ def find_columns(sample: Sample, task: Task, given: Mapping[str, str] | None, *,
 
     Args:
         sample: a look at the data.
-        task: says which columns are wanted; a label is always needed here.
+        task: says which columns are wanted; what is to be found out is always needed here.
         given: what the user said, task column -> the data set's column.
         source: name of the data set, for messages.
 
@@ -33,6 +34,7 @@ def find_columns(sample: Sample, task: Task, given: Mapping[str, str] | None, *,
     """
     given = dict(given or {})
     names = [column.name for column in task.columns]
+    inputs = [column.name for column in task.columns if column.role == "input"]
     for name in given:
         if name not in names:
             near = difflib.get_close_matches(name, names, n=1)
@@ -48,10 +50,10 @@ def find_columns(sample: Sample, task: Task, given: Mapping[str, str] | None, *,
                 raise _missing(given[column.name], sample, task, source)
         else:
             is_needed = column.required or column.role == "target"
-            if not is_needed and any(name in given for name in names if name != "label"):
+            if not is_needed and any(name in given for name in inputs):
                 continue
             theirs = _by_name(sample.names, [column.name, *column.synonyms])
-            if theirs is None and column.kind == "label" and len(sample.class_names) == 1:
+            if theirs is None and column.kind in LABEL_KINDS and len(sample.class_names) == 1:
                 theirs = next(iter(sample.class_names))
             if theirs is None and is_needed:
                 raise _missing(column.name, sample, task, source)
@@ -101,6 +103,8 @@ def suggest_columns(sample: Sample, task: Task, *, missing: str = "") -> dict[st
 
 
 def _guess(column: Column, sample: Sample, free: Sequence[str]) -> str | None:
+    if column.kind in ("tokens", "tags", "answers"):
+        return _guess_nested(column, sample, free)
     if column.kind == "text":
         lengths = {name: _mean_length(sample.values[name]) for name in free}
         longest = max(lengths, key=lambda name: lengths[name], default="")
@@ -113,6 +117,19 @@ def _guess(column: Column, sample: Sample, free: Sequence[str]) -> str | None:
     several = {name: count for name, count in few.items() if count > 1}
     candidates = several or few
     return min(candidates, key=lambda name: candidates[name], default=None)
+
+
+def _guess_nested(column: Column, sample: Sample, free: Sequence[str]) -> str | None:
+    """Words are the lists with most different entries, tags those with fewest; answers are not guessed."""
+    if column.kind == "answers":
+        return None
+    distinct = {
+        name: len({str(entry) for entries in sample.values[name] for entry in entries})
+        for name in free
+        if sample.values[name] and all(isinstance(entries, list) for entries in sample.values[name])
+    }
+    choose = max if column.kind == "tokens" else min
+    return choose(distinct, key=lambda name: distinct[name], default=None)
 
 
 def _mean_length(values: Sequence[Any]) -> float:

@@ -74,9 +74,10 @@ def print_report(report: DataReport, console: Console) -> None:
     for notice in report.notices:
         console.print(f"[yellow]note: {escape(notice)}[/yellow]")
 
-    samples = Table("label", "text", title="samples", title_justify="left", box=None, header_style="bold")
+    *inputs, target = report.columns
+    samples = Table(target, *inputs, title="samples", title_justify="left", box=None, header_style="bold")
     for sample in report.samples:
-        samples.add_row(escape(_label(sample["label"])), escape(_text(sample)))
+        samples.add_row(*(escape(_shown(sample[name])) for name in (target, *inputs)))
     console.print(samples)
 
 
@@ -100,11 +101,10 @@ def _histogram(labels: tuple[str, ...], splits: tuple[SplitReport, ...]) -> Any:
     return table
 
 
-def _label(label: Any) -> str:
-    return ", ".join(label) if isinstance(label, list) else f"{label}"
-
-
-def _text(sample: Mapping[str, Any]) -> str:
-    """One line of a sample, cut with a mark; of a pair both texts."""
-    texts = [" ".join(str(sample[name]).split()) for name in ("text", "text_pair") if name in sample]
-    return " ⏐ ".join(text if len(text) <= _SHOWN_CHARACTERS else text[:_SHOWN_CHARACTERS] + "…" for text in texts)
+def _shown(value: Any) -> str:
+    """A cell of a sample on one line, cut with a mark."""
+    if isinstance(value, Mapping):  # answers
+        value = " | ".join(value["text"])
+    text = " ".join(map(str, value)) if isinstance(value, list) else str(value)
+    line = " ".join(text.split())
+    return line if len(line) <= _SHOWN_CHARACTERS else line[:_SHOWN_CHARACTERS] + "…"

@@ -15,8 +15,10 @@ from typing import Any
 
 import numpy as np
 
-from .labels import LabelColumn, LabelTable, LabelValueError, RowLabels, looks_multi_hot
+from .cells import Wanted, as_text
+from .labels import LabelTable, RowLabels
 from .rows import RawRows
+from .targets import targets_of
 
 LENGTH_PERCENTILES = (0, 5, 50, 95, 99, 100)
 """Per cent at which the lengths of texts are reported."""
@@ -64,48 +66,41 @@ class ScannedRows:
         )
 
 
-def scan(rows: RawRows, table: LabelTable, *, columns: dict[str, str]) -> ScannedRows:
+def scan(rows: RawRows, table: LabelTable, *, wanted: Wanted) -> ScannedRows:
     """One pass over ``rows``: keys, digests, lengths, labels (added to ``table``) and the rows that cannot be used.
 
-    Args:
-        columns: task column -> the data's column, for the reasons.
+    What identifies a row by text are the columns that the task reads, two at most.
     """
-    import pyarrow
-
-    column: LabelColumn | None = None
+    targets = targets_of(rows, table, wanted)
+    first, second = wanted.inputs[0], wanted.inputs[1] if len(wanted.inputs) > 1 else None
     keys, digests, lengths, bad = array("Q"), bytearray(), array("I"), {}
     for block in rows.blocks():
-        texts: list[str | None] = block.column("text").to_pylist()
-        pairs: list[str | None] | None = block.column("text_pair").to_pylist() if "text_pair" in columns else None
-        labels: list[Any] = block.column("label").to_pylist()
-        if column is None:
-            is_multi = pyarrow.types.is_nested(block.schema.field("label").type)
-            is_multi_hot = is_multi and rows.class_names is None and looks_multi_hot(labels)
-            column = LabelColumn(table, rows.class_names, is_multi=is_multi, is_multi_hot=is_multi_hot)
-        for text, pair, label in zip(texts, pairs or texts, labels, strict=True):
-            second = "" if pairs is None else pair or ""
-            try:
-                name = column.add(label)
-                reason = None if name is not None else f"column '{columns['label']}' is missing or empty"
-            except LabelValueError as error:
-                name, reason = None, f"column '{columns['label']}' holds {error}"
+        texts = _texts(block, wanted, first)
+        pairs = _texts(block, wanted, second) if second is not None else None
+        for text, pair, (name, reason) in zip(texts, pairs or texts, targets.read(block), strict=True):
+            other = "" if pairs is None else pair or ""
             if not text or text.isspace():
-                text, reason = text or "", f"column '{columns['text']}' is missing or empty"
-            elif pairs is not None and (not second or second.isspace()):
-                reason = f"column '{columns['text_pair']}' is missing or empty"
+                text, reason = text or "", f"column '{wanted.columns[first]}' is missing or empty"
+            elif pairs is not None and (not other or other.isspace()):
+                reason = f"column '{wanted.columns[second or first]}' is missing or empty"
             if reason:
                 bad[len(lengths)] = reason
-            keys.append(_text_key(text, second))
-            digests += _digest(text, second, name or "")
-            lengths.append(len(text) + len(second))
-    found = (column or LabelColumn(table, rows.class_names)).finish()
+            keys.append(_text_key(text, other))
+            digests += _digest(text, other, name or "")
+            lengths.append(len(text) + len(other))
     return ScannedRows(
         np.frombuffer(keys, np.uint64) if keys else np.zeros(0, np.uint64),
         np.frombuffer(digests, "V16") if digests else np.zeros(0, "V16"),
         np.frombuffer(lengths, np.uint32) if lengths else np.zeros(0, np.uint32),
-        found,
+        targets.labels(len(lengths)),
         bad,
     )
+
+
+def _texts(block: Any, wanted: Wanted, name: str) -> list[str | None]:
+    """The texts that the cells of a column count as."""
+    values = block.column(name).to_pylist()
+    return values if wanted.kinds[name] == "text" else [as_text(wanted.kinds[name], value) for value in values]
 
 
 def _text_key(text: str, pair: str) -> int:

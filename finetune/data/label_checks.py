@@ -8,6 +8,7 @@ import numpy as np
 
 from ...pipelines.errors import DataError
 from .pool import Pool
+from .tags import OUTSIDE
 
 _MANY_CLASSES = 100  # more than these, and more than half as many as rows, are no classes
 _SHOWN = 20  # labels in a message
@@ -23,13 +24,19 @@ def check_classes(pool: Pool, train: np.ndarray) -> None:
     Raises:
         DataError: the labels are of one class, are none, or are too many to be classes.
     """
-    labels, column = pool.plan.labels, pool.columns["label"]
-    if labels is None:
+    labels = pool.plan.labels
+    if labels is None or pool.wanted.labels is None:
         return
+    column = pool.wanted.columns[pool.wanted.labels]
     seen = [label for label, count in zip(labels, pool.label_counts(train), strict=True) if count]
     if not seen:
         raise DataError(
             f"column '{column}' holds no label in any of the {len(train)} rows of train; training needs some"
+        )
+    if pool.plan.problem_type == "tagging" and seen == [OUTSIDE]:
+        raise DataError(
+            f"column '{column}' holds no tag but {OUTSIDE} in all {len(train)} rows of train, so there is nothing to "
+            "learn; are the tags elsewhere? See --columns tags=…"
         )
     if pool.plan.problem_type != "single_label_classification":
         return
@@ -56,7 +63,7 @@ def check_seen(pool: Pool, roles: Mapping[str, np.ndarray]) -> None:
         DataError: validation or test ask for labels that training never saw.
     """
     labels = pool.plan.labels
-    if labels is None:
+    if labels is None or pool.plan.problem_type == "tagging":  # a tag that was never seen is a word wrong, no more
         return
     counts = {role: pool.label_counts(rows) for role, rows in roles.items()}
     seen = [label for label, count in zip(labels, counts["train"], strict=True) if count]

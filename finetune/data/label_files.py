@@ -17,13 +17,14 @@ if TYPE_CHECKING:
 _BLOCK_ROWS = 65_536
 
 
-def label_rows(labels: RowLabels, plan: LabelPlan, names: Sequence[str]) -> datasets.Dataset:
-    """A data set with the one column ``label``: int64 class ids, float32 numbers, or float32 zeros and ones in a list.
+def label_rows(labels: RowLabels, plan: LabelPlan, names: Sequence[str], *, column: str = "label") -> datasets.Dataset:
+    """A data set with one column: int64 class ids, float32 numbers, or a list of ids or of float32 zeros and ones.
 
     Args:
         labels: of all rows, with provisional ids.
         plan: what the labels are.
         names: those of the provisional ids.
+        column: its name.
 
     A row without a label has -1, NaN or no ones; such rows are bad and are in no split.
 
@@ -37,25 +38,31 @@ def label_rows(labels: RowLabels, plan: LabelPlan, names: Sequence[str]) -> data
     if plan.problem_type == "regression":
         final, offsets = labels.numbers(names).astype(np.float32), None
         feature: Any = datasets.Value("float32")
+    elif plan.problem_type == "tagging":
+        final, offsets = plan.final_ids[labels.ids], labels.offsets
+        feature = datasets.List(datasets.Value("int64"))
     else:
         final = np.append(plan.final_ids, -1).astype(np.int32)[labels.ids]  # a missing label's id -1 finds the last, -1
         is_multi = plan.problem_type == "multi_label_classification"
         offsets = (np.arange(len(final) + 1) if labels.offsets is None else labels.offsets) if is_multi else None
         feature = datasets.List(datasets.Value("float32")) if is_multi else datasets.ClassLabel(names=classes)
-    schema = datasets.Features({"label": feature}).arrow_schema
+    schema = datasets.Features({column: feature}).arrow_schema
 
     def blocks() -> Iterator[Any]:
         for start in range(0, len(labels), _BLOCK_ROWS):
             stop = min(start + _BLOCK_ROWS, len(labels))
             if offsets is None:
-                values = pyarrow.array(final[start:stop], type=schema.field("label").type)
+                values = pyarrow.array(final[start:stop], type=schema.field(column).type)
+            elif plan.problem_type == "tagging":
+                ends = pyarrow.array((offsets[start : stop + 1] - offsets[start]).astype(np.int32))
+                values = pyarrow.ListArray.from_arrays(ends, final[offsets[start] : offsets[stop]])
             else:
                 values = _multi_hot(
                     final[offsets[start] : offsets[stop]], np.diff(offsets[start : stop + 1]), len(classes)
                 )
             yield pyarrow.RecordBatch.from_arrays([values], schema=schema)
 
-    content = hashlib.sha256(f"{plan.problem_type} {classes} ".encode())
+    content = hashlib.sha256(f"{column} {plan.problem_type} {classes} ".encode())
     content.update(final.tobytes())
     content.update(b"" if offsets is None else offsets.tobytes())
     path = cache_folder() / f"labels-{content.hexdigest()[:32]}.arrow"

@@ -12,13 +12,13 @@ import numbers
 from array import array
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
 from ...pipelines.errors import DataError
-
-ProblemType = Literal["single_label_classification", "multi_label_classification", "regression"]
+from ..problems import ProblemType
+from .tags import tag_order, to_iob2
 
 MISSING = -1
 """Provisional id of a row without a label."""
@@ -129,8 +129,9 @@ class RowLabels:
     def strata(self, problem_type: ProblemType, names: Sequence[str]) -> np.ndarray:
         """(rows,) integers; rows of one stratum should be spread over splits in equal shares.
 
-        Single-label: the class. Multi-label: the rarest label of the row, as in the first step of iterative
+        Single-label: the class. Multi-label and tags: the rarest label of the row, as in the first step of iterative
         stratification (Sechidis et al. 2011). Regression: the tenth of the values by rank, or less fine for few rows.
+        Problems without labels: one stratum.
         """
         if problem_type == "regression":
             ranks = np.argsort(np.argsort(self.numbers(names), kind="stable"), kind="stable")
@@ -153,6 +154,7 @@ class LabelTable:
         is_numeric: whether all labels are numbers so far.
         has_fractions: whether one of them is not whole.
         is_multi: whether labels come as lists.
+        repaired_tags: tags that stood where their scheme does not allow it.
     """
 
     ids: dict[str, int] = field(default_factory=dict)
@@ -161,6 +163,7 @@ class LabelTable:
     has_fractions: bool = False
     is_multi: bool = False
     has_too_many: bool = False
+    repaired_tags: int = 0
 
     @property
     def names(self) -> list[str]:
@@ -203,6 +206,7 @@ class LabelColumn:
         class_names: names by raw id, where the data states them.
         is_multi: labels are lists.
         is_multi_hot: these are lists of zeros and ones, one for each class.
+        is_tags: they are a tag for each word.
     """
 
     def __init__(
@@ -212,8 +216,10 @@ class LabelColumn:
         *,
         is_multi: bool = False,
         is_multi_hot: bool = False,
+        is_tags: bool = False,
     ) -> None:
         self.table, self.class_names, self.is_multi, self.is_multi_hot = table, class_names, is_multi, is_multi_hot
+        self.is_tags = is_tags
         table.is_multi |= is_multi
         self._ids, self._offsets = array("i"), array("q", [0])
         self._values: array[float] | None = None
@@ -223,7 +229,7 @@ class LabelColumn:
             table.declared.append(class_names)
 
     def add(self, value: Any) -> str | None:
-        """Takes the label of the next row and gives its name (for a list the sorted names, joined); None if missing.
+        """Takes the label of the next row and gives its name (of a list the names, joined); None if missing.
 
         Raises:
             LabelValueError: the value is no label; the row counts as taken, without a label.
@@ -239,6 +245,12 @@ class LabelColumn:
         if label is None:
             self._append_missing()
             return None
+        if isinstance(label, list) and self.is_tags:
+            label, repaired = to_iob2(label)
+            self.table.repaired_tags += repaired
+            self._ids.extend(map(self.table.id_of, label))
+            self._offsets.append(len(self._ids))
+            return "\x1f".join(label) or None
         if isinstance(label, list):
             self._ids.extend(self.table.id_of(name) for name in dict.fromkeys(label))
             self._offsets.append(len(self._ids))
@@ -342,7 +354,8 @@ def plan_labels(
             wrong = next((name for name in table.names if not _is_number(name)), "a list")
             raise DataError(f"column '{column}' holds '{wrong}'; regression expects numbers")
         return LabelPlan("regression", None, np.zeros(0, np.int64))
-    problem_type = "multi_label_classification" if table.is_multi else problem_type or "single_label_classification"
+    if problem_type != "tagging":
+        problem_type = "multi_label_classification" if table.is_multi else problem_type or "single_label_classification"
     if table.has_too_many:
         raise DataError(
             f"column '{column}' holds more than {_MANY_LABELS:,} different values, such as '{table.names[-1]}'; "
@@ -353,8 +366,15 @@ def plan_labels(
         labels = tuple(label_names)
     else:
         labels = _ordered(table)
+        if problem_type == "tagging" and not table.declared:
+            labels = tuple(sorted(labels, key=tag_order))
         mapping = {name: index for index, name in enumerate(labels)}
         notices = _look_alikes(labels)
+    if table.repaired_tags:
+        notices = [
+            *notices,
+            f"{table.repaired_tags} tags go on with an entity that never began, and were read as its beginning",
+        ]
     final_ids = np.array([mapping[name] for name in table.names], dtype=np.int64)
     return LabelPlan(problem_type, labels, final_ids, tuple(notices))
 

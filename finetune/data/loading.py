@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -16,10 +17,10 @@ from ...pipelines.errors import DataError, UsageError
 from ...pipelines.record_files import split_of
 from ...pipelines.records import open_writer
 from ...pipelines.tasks import Task
+from ..problems import MULTI_LABEL, REGRESSION, SINGLE_LABEL, TAGGING, ProblemType
 from .arrow_files import cache_folder
 from .fingerprints import count_duplicates, count_shared, fingerprint, length_percentiles
 from .label_checks import check_classes, check_seen, label_notices
-from .labels import ProblemType
 from .pool import Pool, fill_pool
 from .report import DataReport, RejectedRow, SplitReport
 from .rows import bad_row_error
@@ -34,14 +35,25 @@ _KEPT_REJECTED = 20  # rejected rows that the report shows
 _SAMPLES = 5
 _MANY_ROWS = 100_000
 
+# How carving spreads rows, as it is recorded.
+_STRATIFIED: defaultdict[str, str] = defaultdict(
+    str,
+    {
+        SINGLE_LABEL: "stratified by label, ",
+        MULTI_LABEL: "stratified by label, ",
+        REGRESSION: "stratified by tenths of the value, ",
+        TAGGING: "stratified by the rarest tag, ",
+    },
+)
+
 
 @dataclass(frozen=True)
 class TaskData:
     """A data set as a task sees it.
 
     Attributes:
-        splits: ``train``, ``validation``, ``test``, as there are, with the columns ``text``, perhaps ``text_pair``, and
-            ``label``: int64 class id, a float32 zero or one for each label (multi-label), or float32 (regression).
+        splits: ``train``, ``validation``, ``test``, as there are, with the task's columns; ``label`` is an int64 class
+            id, a float32 zero or one for each label (multi-label), or float32 (regression); ``tags`` are int64 ids.
         labels: class names in id order, the same for all splits; None for regression.
         problem_type: as in transformers' config.
         report: what was found, with ``report.facts()`` for the facts of a run.
@@ -175,7 +187,7 @@ def load_data(
         licence=sources[0].licence,
         task=task.name,
         found_columns=pool.found_columns,
-        columns=dict(pool.columns),
+        columns=dict(pool.wanted.columns),
         problem_type=pool.plan.problem_type,
         labels=pool.plan.labels,
         splits=reports,
@@ -292,8 +304,7 @@ def _carve(pool: Pool, train: _Role, role: str, fraction: float, seed: int) -> d
             f"Give a {role} split, or set --{role}-fraction 0"
         )
     origin = "train" if train.rule == "given" else train.rule.removesuffix(", less what was carved")
-    by = "tenths of the value" if pool.plan.problem_type == "regression" else "label"
-    rule = f"{fraction * 100:g} % of {origin}, stratified by {by}, equal texts together"
+    rule = f"{fraction * 100:g} % of {origin}, {_STRATIFIED[pool.plan.problem_type]}equal texts together"
     return {
         "train": _Role(train.rows[stay], f"{origin}, less what was carved", seed),
         role: _Role(train.rows[carved], rule, seed),
@@ -361,12 +372,15 @@ def _report_split(pool: Pool, role: str, chosen: _Role) -> SplitReport:
 
 
 def _samples(pool: Pool, rows: np.ndarray, everything: datasets.Dataset, seed: int) -> tuple[dict[str, Any], ...]:
-    labels = pool.plan.labels
+    labels, column = pool.plan.labels, pool.wanted.labels
 
     def readable(value: Any) -> Any:
         if labels is None:
             return value
+        if pool.plan.problem_type == TAGGING:
+            return [labels[i] for i in value]
         return [labels[i] for i, mark in enumerate(value) if mark] if isinstance(value, list) else labels[value]
 
     drawn = draw_rows(pool.scanned.digests, rows, _SAMPLES, seed)
-    return tuple({**row, "label": readable(row["label"])} for row in map(everything.__getitem__, drawn.tolist()))
+    rows_drawn = map(everything.__getitem__, drawn.tolist())
+    return tuple(row if column is None else {**row, column: readable(row[column])} for row in rows_drawn)

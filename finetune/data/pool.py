@@ -15,10 +15,12 @@ import numpy as np
 
 from ...pipelines.errors import DataError
 from ...pipelines.tasks import Task
+from ..problems import LANGUAGE_MODELLING, ProblemType, problem_of
+from .cells import Wanted, arrow_type, as_text
 from .columns import find_columns
 from .fingerprints import ScannedRows, scan
 from .label_files import label_rows
-from .labels import LabelPlan, LabelTable, ProblemType, plan_labels
+from .labels import LabelPlan, LabelTable, plan_labels
 from .report import RejectedRow
 from .rows import RawRows, Sample
 from .sources import Source
@@ -44,7 +46,7 @@ class Pool:
     Attributes:
         pieces: split by split, so that the rows of a split follow each other.
         scanned: of all rows.
-        columns: task column -> the data set's column, of the first source.
+        wanted: the columns, those of the first source.
         found_columns: all columns of the first source.
         plan: what the labels are.
         names: labels by provisional id.
@@ -53,7 +55,7 @@ class Pool:
 
     pieces: Sequence[Piece]
     scanned: ScannedRows
-    columns: Mapping[str, str]
+    wanted: Wanted
     found_columns: tuple[str, ...]
     plan: LabelPlan
     names: Sequence[str]
@@ -78,7 +80,8 @@ class Pool:
         starts = self._starts()
         position = bisect.bisect(starts, row) - 1
         source, number = self.pieces[position].raw.place(row - starts[position])
-        raw = str(texts[row].get("text") or "")[:500]
+        first = self.wanted.inputs[0]
+        raw = (as_text(self.wanted.kinds[first], texts[row][first]) or "")[:500]
         return RejectedRow(source=source, row=number, reason=self.scanned.bad[row], raw=raw)
 
     def unreadable(self) -> list[RejectedRow]:
@@ -94,17 +97,27 @@ class Pool:
         return counts
 
     def dataset(self) -> datasets.Dataset:
-        """All rows with their final labels: int64 ids, float32 numbers, or a float32 zero or one for each label."""
+        """All rows; labels are int64 ids (of tags a list of them), float32 numbers, or a zero or one for each label."""
         import datasets
 
-        texts = [piece.raw.dataset.select_columns([c for c in self.columns if c != "label"]) for piece in self.pieces]
+        kept = [name for name in self.wanted.columns if name != self.wanted.labels]
+        texts = [piece.raw.dataset.select_columns(kept) for piece in self.pieces]
         if any(part.features != texts[0].features for part in texts):
-            features = datasets.Features({name: datasets.Value("string") for name in texts[0].features})
-            texts = [part.cast(features) for part in texts]
+            texts = [part.cast(self._features()) for part in texts]
         all_texts = texts[0] if len(texts) == 1 else datasets.concatenate_datasets(texts)
-        return datasets.concatenate_datasets(
-            [all_texts, label_rows(self.scanned.labels, self.plan, self.names)], axis=1
-        )
+        if self.wanted.labels is None:
+            return all_texts
+        labels = label_rows(self.scanned.labels, self.plan, self.names, column=self.wanted.labels)
+        return datasets.concatenate_datasets([all_texts, labels], axis=1)
+
+    def _features(self) -> datasets.Features:
+        """Of the columns beside the labels, where the sources have them in types of their own."""
+        import datasets
+        import pyarrow
+
+        kinds = {name: kind for name, kind in self.wanted.kinds.items() if name != self.wanted.labels}
+        schema = pyarrow.schema([(name, arrow_type(kind, is_list=False)) for name, kind in kinds.items()])
+        return datasets.Features.from_arrow_schema(schema)
 
 
 def fill_pool(
@@ -129,24 +142,24 @@ def fill_pool(
     table = LabelTable()
     pieces: list[Piece] = []
     notices = [notice for source in sources for notice in source.notices]
-    first: tuple[dict[str, str], Sample] | None = None
-    by_source: dict[int, dict[str, str]] = {}
+    first: tuple[Wanted, Sample] | None = None
+    by_source: dict[int, Wanted] = {}
     for split in wanted:
         for number, source in enumerate(sources):
             if split not in source.splits:
                 continue
             sample = source.splits[split].sample()
             if number not in by_source:
-                by_source[number] = find_columns(sample, task, columns, source=source.name)
+                by_source[number] = Wanted.of(task, find_columns(sample, task, columns, source=source.name))
             found = by_source[number]
             first = first or (found, sample)
-            if found.keys() != first[0].keys():
+            if found.columns.keys() != first[0].columns.keys():
                 raise DataError(
-                    f"{source.name} has the columns {', '.join(found)} of the task where {sources[0].name} has "
-                    f"{', '.join(first[0])}; data sets that are united need the same ones"
+                    f"{source.name} has the columns {', '.join(found.columns)} of the task where {sources[0].name} has "
+                    f"{', '.join(first[0].columns)}; data sets that are united need the same ones"
                 )
-            absent = [theirs for theirs in found.values() if theirs not in sample.names]
-            if absent == [found["label"]] and split in may_lack_labels:
+            absent = [theirs for theirs in found.columns.values() if theirs not in sample.names]
+            if absent == [found.columns.get(found.target or "")] and split in may_lack_labels:
                 notices.append(f"split '{split}' of {source.name} has no labels and was left out")
                 continue
             if absent:
@@ -155,8 +168,8 @@ def fill_pool(
                     "All splits need the same columns"
                 )
             raw = source.splits[split].read(found, skip_bad=skip_bad)
-            scanned = scan(raw, table, columns=found)
-            if len(scanned) and not _has_labels(scanned) and split in may_lack_labels:
+            scanned = scan(raw, table, wanted=found)
+            if len(scanned) and found.labels is not None and not _has_labels(scanned) and split in may_lack_labels:
                 notices.append(f"split '{split}' of {source.name} has no labels and was left out")
                 continue
             if not len(scanned) and not raw.rejected:
@@ -166,7 +179,12 @@ def fill_pool(
         raise DataError(
             f"no split of {', '.join(source.name for source in sources)} has labels; expected a label a row"
         )
-    plan = plan_labels(table, column=first[0]["label"], label_names=label_names, problem_type=problem_type)
+    problem_type = problem_of(task) or problem_type
+    if first[0].labels is None:
+        plan = LabelPlan(problem_type or LANGUAGE_MODELLING, None, np.zeros(1, np.int64))
+    else:
+        column = first[0].columns[first[0].labels]
+        plan = plan_labels(table, column=column, label_names=label_names, problem_type=problem_type)
     scanned = ScannedRows.concatenate([piece.scanned for piece in pieces], table.names)
     return Pool(pieces, scanned, first[0], tuple(first[1].names), plan, table.names, (*notices, *plan.notices))
 

@@ -1,4 +1,4 @@
-"""Rows as they come from a source, before labels are understood: a text, perhaps a second one, and a raw label.
+"""Rows as they come from a source, before labels are understood.
 
 A `RowSource` can show a sample cheaply (enough to find the columns) and read the columns that are wanted. Rows given in
 Python become an Arrow table in memory; rows of a `datasets.Dataset` stay where they are; rows of files are in
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from ...pipelines.errors import DataError
 from ...pipelines.records import BadRow, Record
+from .cells import Wanted, arrow_type, cell, expected, holds
 from .labels import LabelValueError, canonical_label
 
 if TYPE_CHECKING:
@@ -51,11 +52,11 @@ class RawRows:
     """Rows of one split with the task's columns.
 
     Attributes:
-        dataset: columns ``text``, perhaps ``text_pair``, and ``label`` as it was found.
+        dataset: the task's columns, labels as they were found.
         blocks: starts over and gives the same rows as Arrow tables, a few at a time.
         place: row index (from 0) -> where it came from, for messages.
         rejected: rows that could not be read at all and are not in ``dataset``.
-        class_names: of the label column, where the data states them.
+        class_names: of the labels or tags, where the data states them.
     """
 
     dataset: datasets.Dataset
@@ -72,11 +73,11 @@ class RowSource(Protocol):
         """A look at the first rows."""
         ...
 
-    def read(self, columns: Mapping[str, str], *, skip_bad: bool) -> RawRows:
-        """All rows; ``columns`` is task column -> the source's column.
+    def read(self, wanted: Wanted, *, skip_bad: bool) -> RawRows:
+        """All rows with the columns that are wanted.
 
         Raises:
-            DataError: a row cannot be read and ``skip_bad`` is False, or a column holds what is not text.
+            DataError: a row cannot be read and ``skip_bad`` is False, or a column holds something else.
         """
         ...
 
@@ -86,33 +87,16 @@ def bad_row_error(place: str, reason: str) -> DataError:
     return DataError(f"{place}: {reason}. Correct the row, or skip such rows with --bad-rows skip")
 
 
-def table_columns(record: Record, columns: Mapping[str, str], *, is_list: bool) -> list[Any] | BadRow:
-    """The values of the task's columns, ready for Arrow: text or None; the label as text, or as a list of texts."""
+def table_columns(record: Record, wanted: Wanted, *, is_list: bool) -> list[Any] | BadRow:
+    """The values of the task's columns, ready for Arrow."""
     row: list[Any] = []
-    for name, theirs in columns.items():
+    for name, theirs in wanted.columns.items():
         value = record.values.get(theirs)
         try:
-            row.append(_label_cell(value, is_list) if name == "label" else _text_cell(value))
+            row.append(cell(wanted.kinds[name], value, is_list=is_list))
         except LabelValueError as error:
             return BadRow(record.source, record.row, f"column '{theirs}' holds {error}", str(value)[:500])
     return row
-
-
-def _text_cell(value: Any) -> str | None:
-    if value is None or isinstance(value, str):
-        return value
-    if isinstance(value, float) and value != value:  # NaN is how pandas writes a missing text
-        return None
-    raise LabelValueError(f"the {type(value).__name__} {str(value)[:40]}; expected text")
-
-
-def _label_cell(value: Any, is_list: bool) -> Any:
-    label = canonical_label(value)
-    if label is None or isinstance(label, list) == is_list:
-        return label
-    if is_list:
-        return [label]
-    raise LabelValueError("a list of labels where other rows have one label")
 
 
 def holds_lists(values: Iterable[Any]) -> bool:
@@ -127,12 +111,17 @@ def _safe_label(value: Any) -> Any:
         return None  # reported with its place when the row is read
 
 
-def arrow_schema(columns: Mapping[str, str], *, is_list: bool) -> pyarrow.Schema:
-    """The schema of a table with the task's columns and raw labels."""
+def arrow_schema(wanted: Wanted, *, is_list: bool) -> pyarrow.Schema:
+    """The schema of a table with the task's columns, labels as they were found."""
     import pyarrow
 
-    label = pyarrow.list_(pyarrow.string()) if is_list else pyarrow.string()
-    return pyarrow.schema([(name, label if name == "label" else pyarrow.string()) for name in columns])
+    return pyarrow.schema([(name, arrow_type(wanted.kinds[name], is_list=is_list)) for name in wanted.columns])
+
+
+def label_lists(sample: Iterable[Mapping[str, Any]], wanted: Wanted) -> bool:
+    """Whether the labels among rows come as lists."""
+    theirs = wanted.columns.get("label")
+    return theirs is not None and holds_lists(row.get(theirs) for row in sample)
 
 
 class BlockBuilder:
@@ -146,7 +135,7 @@ class BlockBuilder:
     def add(self, row: Sequence[Any]) -> pyarrow.RecordBatch | None:
         """Takes a row; gives a batch when one is full."""
         self._rows.append(row)
-        self._characters += len(row[0] or "")
+        self._characters += _length(row[0])
         if len(self._rows) == BLOCK_ROWS or self._characters > _BLOCK_CHARACTERS:
             return self.finish()
         return None
@@ -163,6 +152,11 @@ class BlockBuilder:
         return pyarrow.RecordBatch.from_arrays(arrays, schema=self.schema)
 
 
+def _length(value: Any) -> int:
+    """Characters of a text, or of words."""
+    return sum(map(len, value)) if isinstance(value, list) else len(value or "")
+
+
 class MemoryRows:
     """Rows given in Python, as a list of mappings."""
 
@@ -173,16 +167,16 @@ class MemoryRows:
         """A look at the first rows."""
         return sample_of(self.rows[:SAMPLE_ROWS])
 
-    def read(self, columns: Mapping[str, str], *, skip_bad: bool) -> RawRows:
+    def read(self, wanted: Wanted, *, skip_bad: bool) -> RawRows:
         """All rows, as an Arrow table in memory."""
         import datasets
         import pyarrow
 
-        is_list = "label" in columns and holds_lists(row.get(columns["label"]) for row in self.rows[:SAMPLE_ROWS])
-        builder = BlockBuilder(arrow_schema(columns, is_list=is_list))
+        is_list = label_lists(self.rows[:SAMPLE_ROWS], wanted)
+        builder = BlockBuilder(arrow_schema(wanted, is_list=is_list))
         batches, rejected, kept = [], [], []
         for number, values in enumerate(self.rows, 1):
-            row = table_columns(Record(dict(values), "the rows given", number), columns, is_list=is_list)
+            row = table_columns(Record(dict(values), "the rows given", number), wanted, is_list=is_list)
             if isinstance(row, BadRow):
                 if not skip_bad:
                     raise bad_row_error(f"row {number}", row.reason)
@@ -207,22 +201,20 @@ class DatasetRows:
         values = {name: first.column(name).to_pylist() for name in self.dataset.column_names}
         return Sample(values, class_names_of(self.dataset.features))
 
-    def read(self, columns: Mapping[str, str], *, skip_bad: bool) -> RawRows:
+    def read(self, wanted: Wanted, *, skip_bad: bool) -> RawRows:
         """A view of all rows with the columns renamed."""
-        import pyarrow
-
+        columns = wanted.columns
         for name, theirs in columns.items():
-            kind = self.dataset.features.arrow_schema.field(theirs).type
-            is_text = pyarrow.types.is_string(kind) or pyarrow.types.is_large_string(kind)
-            if name != "label" and not is_text:
+            found = self.dataset.features.arrow_schema.field(theirs).type
+            if not holds(wanted.kinds[name], found):
                 raise DataError(
-                    f"column '{theirs}' of {self.name} holds {kind}; expected text. "
+                    f"column '{theirs}' of {self.name} holds {found}; expected {expected(wanted.kinds[name])}. "
                     f"Name another one with --columns {name}=…"
                 )
         dataset = self.dataset.with_format(None).select_columns(list(columns.values()))
         dataset = dataset.rename_columns({theirs: f"quintet {name}" for name, theirs in columns.items()})
         dataset = dataset.rename_columns({f"quintet {name}": name for name in columns})  # twice: names may be swapped
-        class_names = class_names_of(self.dataset.features).get(columns.get("label", ""))
+        class_names = class_names_of(self.dataset.features).get(columns.get(wanted.labels or "", ""))
         return RawRows(
             dataset, lambda: _blocks(dataset), lambda index: (f"split '{self.name}'", index + 1), (), class_names
         )

@@ -9,7 +9,9 @@ from PIL import Image
 from quintet.cards.facts import EvaluationFacts, MetricFact, RunFacts, SplitFacts, read_facts, write_facts
 from quintet.finetune import evaluation_record
 from quintet.finetune.data import load_data
-from quintet.finetune.evaluation import evaluate, evaluate_outputs
+from quintet.finetune.evaluation import evaluate
+from quintet.finetune.label_answers import measure_probabilities
+from quintet.finetune.measuring import Conditions, evaluation_facts
 from quintet.finetune.training_keys import TrainingKeys
 from quintet.pipelines import checkpoint_sources
 from quintet.pipelines.errors import DataError, UsageError
@@ -356,18 +358,15 @@ def test_an_evaluation_takes_the_place_of_one_of_the_same_rows():
 
 def test_outputs_are_measured_without_a_pipeline():
     split = SplitFacts(name="validation", rows=2, fingerprint="ab")
-    facts = evaluate_outputs(
-        np.array([[0.9, 0.1], [0.8, 0.2]]),
-        [0, 1],
-        names=("no", "yes"),
+    conditions = Conditions(
+        labels=("no", "yes"),
         problem_type="single_label_classification",
-        split=split,
-        data_name="reviews.csv",
-        texts=["fine", "bad"],
         training=SplitFacts(name="train", rows=9, fingerprint="cd", label_histogram={"no": 2, "yes": 7}),
-        protocol={"dtype": "bfloat16"},
         bootstrap=10,
-        checkpoint="tiny",
+    )
+    measured = measure_probabilities(np.array([[0.9, 0.1], [0.8, 0.2]]), [0, 1], conditions, ["fine", "bad"])
+    facts = evaluation_facts(
+        measured, conditions, split, data_name="reviews.csv", protocol={"dtype": "bfloat16"}, checkpoint="tiny"
     )
     assert (facts.split, facts.fingerprint, facts.data_name, facts.checkpoint) == (
         "validation",
@@ -381,9 +380,7 @@ def test_outputs_are_measured_without_a_pipeline():
     assert facts.tolerance == 1e-2
     assert facts.versions["numpy"] == np.__version__
     with pytest.raises(DataError, match="the split has no rows"):
-        evaluate_outputs(
-            np.zeros((0, 2)), [], names=("a", "b"), problem_type="single_label_classification", split=split
-        )
+        measure_probabilities(np.zeros((0, 2)), [], conditions, [])
 
 
 def test_folders_are_named_after_data_and_split():

@@ -5,8 +5,10 @@ import gzip
 import pyarrow as pa
 import pytest
 from quintet.finetune.data.arrow_files import FileRows, cache_folder
+from quintet.finetune.data.cells import Wanted
 from quintet.pipelines.errors import DataError
 from quintet.pipelines.records import find_files
+from quintet.pipelines.tasks import find_task
 
 from .conftest import reviews
 
@@ -14,7 +16,7 @@ COLUMNS = {"text": "review", "label": "stars"}
 
 
 def read(path, *, skip_bad=True, columns=COLUMNS):
-    return FileRows(find_files(path), path.name).read(columns, skip_bad=skip_bad)
+    return FileRows(find_files(path), path.name).read(Wanted.of(find_task("sentiment"), columns), skip_bad=skip_bad)
 
 
 def test_conversion_is_done_once_and_again_when_the_file_changes(write_csv, load_stars, monkeypatch):

@@ -4,9 +4,11 @@ import hashlib
 
 import numpy as np
 import pytest
+from quintet.finetune.data.cells import Wanted
 from quintet.finetune.data.fingerprints import count_duplicates, count_shared, fingerprint, length_percentiles, scan
 from quintet.finetune.data.labels import LabelTable
 from quintet.finetune.data.rows import MemoryRows
+from quintet.pipelines.tasks import find_task
 
 COLUMNS = {"text": "text", "label": "label"}
 
@@ -21,7 +23,8 @@ def shared(first, second):
 
 
 def scanned(rows, columns=COLUMNS):
-    return scan(MemoryRows(rows).read(columns, skip_bad=False), LabelTable(), columns=columns)
+    wanted = Wanted.of(find_task("sentiment"), columns)
+    return scan(MemoryRows(rows).read(wanted, skip_bad=False), LabelTable(), wanted=wanted)
 
 
 def rows_of(*pairs):

@@ -1,0 +1,154 @@
+"""What a cell of each kind of column may hold: as it is found, as Arrow keeps it, and as the text that it counts as."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from ...pipelines.tasks import Task
+from .labels import LabelValueError, canonical_label
+
+if TYPE_CHECKING:
+    import pyarrow
+
+LABEL_KINDS = ("label", "tags")
+
+_EXPECTED = {
+    "text": "text",
+    "tokens": "a list of words, or words with spaces between",
+    "label": "a label",
+    "tags": "a list with a tag for each word, or tags with spaces between",
+    "answers": "answers as SQuAD has them: {'text': [...], 'answer_start': [...]}",
+}
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """The columns that are read.
+
+    Attributes:
+        columns: task column -> the data set's column.
+        kinds: task column -> what it holds, as in `tasks.Column`.
+        inputs: those of them that the task reads.
+    """
+
+    columns: Mapping[str, str]
+    kinds: Mapping[str, str]
+    inputs: tuple[str, ...]
+
+    @classmethod
+    def of(cls, task: Task, columns: Mapping[str, str]) -> Wanted:
+        """The columns of ``task`` that were found."""
+        found = [column for column in task.columns if column.name in columns]
+        inputs = tuple(column.name for column in found if column.role == "input")
+        return cls(dict(columns), {column.name: column.kind for column in found}, inputs)
+
+    @property
+    def labels(self) -> str | None:
+        """The column that holds labels or tags; None where there is none."""
+        return next((name for name, kind in self.kinds.items() if kind in LABEL_KINDS), None)
+
+    @property
+    def target(self) -> str | None:
+        """The column that is to be found out; None where there is none."""
+        return next((name for name in self.kinds if name not in self.inputs), None)
+
+
+def expected(kind: str) -> str:
+    """What a column of this kind should hold, in words."""
+    return _EXPECTED[kind]
+
+
+def arrow_type(kind: str, *, is_list: bool) -> pyarrow.DataType:
+    """The Arrow type of a column; ``is_list`` for labels that come as lists."""
+    import pyarrow
+
+    texts = pyarrow.list_(pyarrow.string())
+    if kind == "answers":
+        return pyarrow.struct([("text", texts), ("answer_start", pyarrow.list_(pyarrow.int64()))])
+    return texts if kind in ("tokens", "tags") or (kind == "label" and is_list) else pyarrow.string()
+
+
+def holds(kind: str, found: pyarrow.DataType) -> bool:
+    """Whether a column of the Arrow type ``found`` can be one of this kind; labels are looked at one by one."""
+    from pyarrow import types
+
+    def is_text(each: Any) -> bool:
+        return types.is_string(each) or types.is_large_string(each)
+
+    if kind == "label":
+        return True
+    if kind == "text":
+        return is_text(found)
+    is_list = types.is_list(found) or types.is_large_list(found) or types.is_fixed_size_list(found)
+    if kind == "answers":
+        return types.is_struct(found) and {"text", "answer_start"} <= {field.name for field in found}
+    return is_list and (kind == "tags" or is_text(found.value_type))
+
+
+def cell(kind: str, value: Any, *, is_list: bool) -> Any:
+    """A value as Arrow keeps it; None for a missing one.
+
+    Raises:
+        LabelValueError: it is of another kind.
+    """
+    if value is None or (isinstance(value, float) and value != value):  # NaN is how pandas writes a missing value
+        return None
+    if kind == "label":
+        return _label(value, is_list)
+    if kind == "text":
+        if isinstance(value, str):
+            return value
+    elif kind == "tokens":
+        return _words(value)
+    elif kind == "tags":
+        return canonical_label(value.split() if isinstance(value, str) else value)
+    else:
+        return _answers(value)
+    raise _wrong(kind, value)
+
+
+def as_text(kind: str, value: Any) -> str | None:
+    """The text that a cell counts as; None for a missing one."""
+    if value is None or kind == "text":
+        return value
+    if kind == "tokens":
+        return " ".join(value)
+    return json.dumps(value, ensure_ascii=False, sort_keys=True)
+
+
+def _label(value: Any, is_list: bool) -> Any:
+    label = canonical_label(value)
+    if label is None or isinstance(label, list) == is_list:
+        return label
+    if is_list:
+        return [label]
+    raise LabelValueError("a list of labels where other rows have one label")
+
+
+def _words(value: Any) -> list[str]:
+    if isinstance(value, str):
+        return value.split()
+    if hasattr(value, "tolist"):
+        value = value.tolist()
+    if isinstance(value, list | tuple) and all(isinstance(word, str) for word in value):
+        return list(value)
+    raise _wrong("tokens", value)
+
+
+def _answers(value: Any) -> dict[str, list[Any]]:
+    """Answers as two lists, from these, or from a list of dicts with ``text`` and ``answer_start``."""
+    if isinstance(value, Sequence) and not isinstance(value, str) and all(isinstance(one, Mapping) for one in value):
+        value = {key: [one.get(key) for one in value] for key in ("text", "answer_start")}
+    if isinstance(value, Mapping) and {"text", "answer_start"} <= value.keys():
+        texts, starts = list(value["text"]), list(value["answer_start"])
+        is_right = all(isinstance(text, str) for text in texts) and all(isinstance(start, int) for start in starts)
+        if is_right and len(texts) == len(starts):
+            return {"text": texts, "answer_start": starts}
+    raise _wrong("answers", value)
+
+
+def _wrong(kind: str, value: Any) -> LabelValueError:
+    return LabelValueError(f"the {type(value).__name__} {str(value)[:40]}; expected {_EXPECTED[kind]}")
