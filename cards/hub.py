@@ -1,225 +1,30 @@
-"""The Hub, as publishing and verification see it: every call ends in time, and is repeated where that is safe.
+"""The Hub, as publishing and verification see it: what is asked of an account and of its repositories.
 
-`huggingface_hub` does the talking. Left to itself it waits for ever for an answer, and repeats uploads and listings
-but neither the check of the token, nor looking at a repository, making one, or committing. What it raises becomes a
-`HubError`: one sentence. A commit whose answer was lost is never repeated blindly: the repository tells.
+A commit whose answer was lost is never repeated blindly: the repository tells.
 """
 
 from __future__ import annotations
 
-import contextlib
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
 from urllib.parse import quote
 
 import httpx2
-from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi, constants, errors, get_token
+from huggingface_hub import CommitOperationAdd, CommitOperationDelete, errors
 from huggingface_hub.hf_api import RepoFile
 
-from ..pipelines.errors import HubError, PublishError
+from ..pipelines.errors import HubError
+from .hub_client import HubClient
 from .hub_errors import FAILURES, causes, explain
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-PAUSES = (1.0, 2.0, 4.0, 8.0, 16.0)
-"""Seconds before each repetition of a call that failed for a reason that may pass."""
-
-LONGEST_WAIT = 300.0
-"""Seconds; where the Hub asks to wait longer, the command ends and says so."""
-
-LONGEST_STEP = 300.0
-"""Seconds after which nothing is repeated any more: a server that hangs costs a whole timeout each time."""
+from .hub_records import Account, Head, Kind, Landed, read_account, read_file
 
 UNANSWERED = frozenset({None, 408, 502, 504})
 """Statuses after which nobody knows whether the request was carried out; None where no answer came."""
 
-TIMEOUTS = {"connect": 10.0, "read": 60.0, "write": 60.0, "pool": 60.0}
-"""Seconds without a sign of life after which a request has failed; long transfers give signs all the time."""
 
-MAIN = "main"
-
-Kind = Literal["model", "dataset"]
-Result = TypeVar("Result")
-
-
-@dataclass(frozen=True)
-class Account:
-    """Whom a token belongs to, and what it may do.
-
-    Attributes:
-        name: of the user.
-        organisations: name -> role of the user in it, where the Hub says so.
-        role: of the token: ``read``, ``write``, ``fineGrained`` …
-        writable: users, organisations and repositories that a fine-grained token may write to; None where that is not
-            limited, or not said.
-    """
-
-    name: str
-    organisations: Mapping[str, str | None] = field(default_factory=dict)
-    role: str | None = None
-    writable: frozenset[str] | None = None
-
-    def refusal(self, repository: str, *, create_pr: bool) -> str | None:
-        """Why this token cannot publish to ``repository``, as a sentence; None where nothing speaks against it."""
-        owner = repository.split("/")[0]
-        tokens = "settings/tokens"
-        if self.role == "read":
-            return f"the token of '{self.name}' may only read; make one with write access on the Hub, at {tokens}."
-        if create_pr:
-            return None
-        if owner != self.name and owner not in self.organisations:
-            own = ", ".join([self.name, *sorted(self.organisations)])
-            return (
-                f"'{self.name}' has no right to write to '{owner}' (may write to: {own}); publish under one of these "
-                "names, or propose the change with --create-pr."
-            )
-        if self.organisations.get(owner) == "read":
-            return (
-                f"'{self.name}' may only read in the organisation '{owner}'; ask its administrators for the right to "
-                "write, or propose the change with --create-pr."
-            )
-        if self.writable is not None and not {owner, repository} & self.writable:
-            allowed = ", ".join(sorted(self.writable)) or "nothing"
-            return f"this token may write to {allowed}, but not to '{repository}'; extend it on the Hub, at {tokens}."
-        return None
-
-
-@dataclass(frozen=True)
-class RemoteFile:
-    """A file of a repository, as the Hub lists it; ``sha256`` is None for a small file, known by git's ``blob_id``."""
-
-    path: str
-    size: int
-    blob_id: str
-    sha256: str | None = None
-
-
-@dataclass(frozen=True)
-class Head:
-    """A repository at one commit.
-
-    Attributes:
-        commit: its id; None where nothing was committed yet.
-        files: by path.
-        private: whether only its owners see it.
-    """
-
-    commit: str | None
-    files: Mapping[str, RemoteFile] = field(default_factory=dict)
-    private: bool = False
-
-    @property
-    def is_untouched(self) -> bool:
-        """Whether it holds nothing but what the Hub itself puts into a new repository."""
-        return set(self.files) <= {".gitattributes"}
-
-
-@dataclass(frozen=True)
-class Landed:
-    """A commit that is on the Hub; ``is_found`` where its answer was lost and the repository was looked at."""
-
-    commit: str
-    pull_request: str | None = None
-    is_found: bool = False
-
-
-class Hub:
-    """A Hub with a token.
-
-    Args:
-        endpoint: URL; None for ``HF_ENDPOINT``, else the public Hub.
-        token: None for ``HF_TOKEN`` or what ``hf auth login`` stored.
-        pauses: seconds before each repetition.
-        timeouts: seconds by kind, as in `TIMEOUTS`.
-        announce: told what is being done and waited for.
-    """
-
-    def __init__(
-        self,
-        endpoint: str | None = None,
-        token: str | None = None,
-        *,
-        pauses: Sequence[float] | None = None,
-        timeouts: Mapping[str, float] | None = None,
-        announce: Callable[[str], None] | None = None,
-    ) -> None:
-        self.endpoint = (endpoint or constants.ENDPOINT).rstrip("/")
-        self.token = token or get_token()
-        self.pauses = tuple(PAUSES if pauses is None else pauses)
-        self.timeouts = dict(timeouts or TIMEOUTS)
-        self.announce = announce or (lambda text: None)
-        # False: without a token the client would look for one again
-        self.api = HfApi(endpoint=self.endpoint, token=self.token or False)
-
-    @contextlib.contextmanager
-    def session(self) -> Iterator[Hub]:
-        """Gives every request of the client a timeout, for the time of a block; a user's own client is kept."""
-        from huggingface_hub import set_client_factory
-        from huggingface_hub.utils import _http
-
-        # There is no public way to learn the present factory, which may have proxies and certificates set.
-        previous = _http._GLOBAL_CLIENT_FACTORY
-
-        def limit(request: httpx2.Request) -> None:
-            given = request.extensions.get("timeout") or {}
-            request.extensions["timeout"] = {
-                kind: seconds if given.get(kind) is None else given[kind] for kind, seconds in self.timeouts.items()
-            }
-
-        def with_timeouts() -> httpx2.Client:
-            # Not by a timeout of the client: listings and repo_info ask for none in so many words, which goes before.
-            client = previous()
-            hooks = client.event_hooks
-            client.event_hooks = {**hooks, "request": [*hooks["request"], limit]}
-            return client
-
-        set_client_factory(with_timeouts)
-        try:
-            yield self
-        finally:
-            set_client_factory(previous)
-
-    def url(self, repository: str, kind: Kind, revision: str | None = None) -> str:
-        """The page of a repository."""
-        page = f"{self.endpoint}/{'datasets/' if kind == 'dataset' else ''}{repository}"
-        return f"{page}/tree/{revision}" if revision else page
-
-    def repeat(self, doing: str, call: Callable[[], Result], repository: str | None = None) -> Result:
-        """What ``call`` returns, which is called again after failures that may pass.
-
-        Args:
-            doing: what is asked, to stand after "to": ``create me/reviews``.
-            call: safe to repeat.
-            repository: Hub id that it is about.
-
-        Raises:
-            HubError: it failed for good.
-        """
-        start = time.monotonic()
-        for pause in (*self.pauses, None):
-            try:
-                return call()
-            except FAILURES as error:
-                problem = explain(error, doing=doing, endpoint=self.endpoint, repository=repository)
-                if not self._wait(problem, pause, start):
-                    raise problem from error
-        raise AssertionError("the last pause is None, after which nothing is repeated")
-
-    def require_token(self) -> None:
-        """Nothing, if there is a token.
-
-        Raises:
-            PublishError: there is none.
-        """
-        if not self.token:
-            raise PublishError(
-                f"no token was found for the Hub ({self.endpoint}); make one with write access at "
-                f"{self.endpoint}/settings/tokens, then log in with `hf auth login` or set HF_TOKEN."
-            )
+class Hub(HubClient):
+    """A Hub with a token, and what it is asked to do; every call that fails for good is a `HubError`."""
 
     def account(self) -> Account:
         """Whom the token belongs to.
@@ -227,7 +32,7 @@ class Hub:
         Raises:
             HubError: the Hub does not know it, or cannot be asked.
         """
-        return self.repeat("check the token", lambda: _account(self.api.whoami()))
+        return self.repeat("check the token", lambda: read_account(self.api.whoami()))
 
     def head(self, repository: str, kind: Kind, revision: str | None = None) -> Head | None:
         """The repository as it is; None if there is none that the token may see.
@@ -251,7 +56,7 @@ class Hub:
             if not info.sha:
                 return Head(None, private=bool(info.private))
             entries = self.api.list_repo_tree(repository, recursive=True, revision=info.sha, repo_type=kind)
-            files = [_remote_file(entry) for entry in entries if isinstance(entry, RepoFile)]
+            files = [read_file(entry) for entry in entries if isinstance(entry, RepoFile)]
             return Head(info.sha, {file.path: file for file in files}, bool(info.private))
 
         return self.repeat(f"look at '{repository}'", look, repository)
@@ -420,7 +225,7 @@ class Hub:
                     # twice, so it is waited for and not sent again.
                     return self._wait_for(find, problem)
                 # 412 after a lost answer: the newer commit is the one that was sent before
-                waits = problem.is_transient and self._wait(problem, pause, start)
+                waits = problem.is_transient and self.wait(problem, pause, start)
                 found = find()
                 if found is not None:
                     return found
@@ -474,42 +279,3 @@ class Hub:
                 )
 
         self.repeat(f"read back from '{repository}'", load, repository)
-
-    def brief(self) -> Hub:
-        """The same Hub with one repetition only, for looking at what a failure has left."""
-        return Hub(self.endpoint, self.token, pauses=self.pauses[:1], timeouts=self.timeouts, announce=self.announce)
-
-    def _wait(self, problem: HubError, pause: float | None, start: float) -> bool:
-        """Waits before a repetition of what began at ``start``; False at once if there is to be none."""
-        if pause is None or not problem.is_transient or (problem.wait or 0) > LONGEST_WAIT:
-            return False
-        if time.monotonic() - start > LONGEST_STEP:
-            return False
-        # What the Hub asks for counts even where pauses are short; a second more, since it rounds down.
-        seconds = pause if problem.wait is None else problem.wait + min(1.0, pause)
-        self.announce(f"{problem} Trying again in {seconds:.0f} s.")
-        time.sleep(seconds)
-        return True
-
-
-def _account(answer: Mapping[str, Any]) -> Account:
-    """Reads the answer to "who am I"; a Hub that says less about the token is believed to allow it."""
-    token = (answer.get("auth") or {}).get("accessToken") or {}
-    organisations = {org["name"]: org.get("roleInOrg") for org in answer.get("orgs") or []}
-    return Account(answer["name"], organisations, token.get("role"), _writable(token))
-
-
-def _writable(token: Mapping[str, Any]) -> frozenset[str] | None:
-    scopes = (token.get("fineGrained") or {}).get("scoped")
-    if token.get("role") != "fineGrained" or not isinstance(scopes, list):
-        return None
-    names = [
-        str(scope["entity"].get("name"))
-        for scope in scopes
-        if isinstance(scope.get("entity"), dict) and "repo.write" in (scope.get("permissions") or [])
-    ]
-    return frozenset(names)
-
-
-def _remote_file(entry: RepoFile) -> RemoteFile:
-    return RemoteFile(entry.path, entry.size, entry.blob_id, entry.lfs.sha256 if entry.lfs else None)

@@ -6,6 +6,7 @@ the second source of a group and every key that it does not know.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -191,6 +192,16 @@ def main_evaluation(facts: RunFacts) -> EvaluationFacts | None:
     own = [one for one in facts.evaluations if test is not None and one.fingerprint == test.fingerprint]
     free = [one for one in facts.evaluations if not chosen_on(facts, one)]
     return next(iter([*own, *free, *facts.evaluations]), None)
+
+
+def as_list(value: Any) -> list[Any]:
+    """A value of a front matter where one may stand for a list of one; none is an empty list."""
+    return value if isinstance(value, list) else [] if value is None else [value]
+
+
+def is_number(value: Any) -> bool:
+    """Whether a value of a front matter is a finite number."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def _datasets(data: DataFacts | None) -> list[str]:

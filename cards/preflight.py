@@ -19,7 +19,6 @@ from .facts import FactsError, RunFacts, read_facts
 if TYPE_CHECKING:
     from ..pipelines.base import Pipeline
 
-CARD_FILE = "README.md"
 LARGEST_TEXT = 20_000_000
 """Bytes; larger text files than these are vocabularies, not places where a path hides."""
 
@@ -27,7 +26,7 @@ SCORE_TOLERANCE = 1e-4
 """How far a score of a stored example may lie off after reloading: float32 scores agree to 1e-5 between machines."""
 
 # What may be published, by name or ending; what is neither here nor below is a stray file.
-NAMES = frozenset({"LICENSE", "NOTICE", "training_keys.npz", "log.jsonl", "rejected.jsonl", "vocab.txt", "merges.txt"})
+NAMES = frozenset({"LICENSE", "NOTICE", "training_keys.npz", "log.jsonl", "vocab.txt", "merges.txt"})
 SUFFIXES = frozenset({".json", ".safetensors", ".toml", ".md", ".py", ".png", ".jpg", ".jpeg", ".svg", ".model"})
 SUFFIXES |= {".jinja", ".yaml", ".yml", ".spm", ".bpe", ".tiktoken"}
 IN_FOLDERS = {"evaluation": frozenset({".png", ".jsonl", ".json"})}

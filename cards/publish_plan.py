@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
-from .hub import Head, RemoteFile
+from .hub_records import Head, RemoteFile
 
 Change = Literal["new", "changed", "same", "deleted"]
 

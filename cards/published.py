@@ -81,7 +81,8 @@ def _fetch(repository: str, revision: str | None, token: str | None, endpoint: s
             fetched = snapshot_download(
                 repository, revision=revision, token=token, endpoint=endpoint, local_files_only=head is None
             )
-        except (errors.LocalEntryNotFoundError, httpx2.HTTPError, OSError) as error:
+        # RuntimeError: what hf_xet raises
+        except (errors.LocalEntryNotFoundError, httpx2.HTTPError, OSError, RuntimeError) as error:
             raise (offline or explain_hub_error(error, repository, revision)) from error
         folder = Path(fetched)
         if head is not None and head.commit != folder.name:  # somebody committed in between

@@ -19,7 +19,7 @@ from typing import Any
 
 import yaml
 
-from . import sections
+from . import limit_sections, result_sections, sections, training_sections
 from .facts import RunFacts
 from .metadata import COMPUTED_KEYS, OWN_TAGS, front_matter, metadata
 
@@ -101,11 +101,11 @@ def render(
         f"# {name.rpartition('/')[2]}",
         sections.summary(facts),
         f"{WORDS_START}\n{words}\n{WORDS_END}" if words else f"{WORDS_START}\n{WORDS_END}",
-        sections.results(facts, name),
+        result_sections.results(facts, name),
         sections.usage(facts, name),
-        sections.training_data(facts),
-        sections.training(facts),
-        sections.limits(facts),
+        training_sections.training_data(facts),
+        training_sections.training(facts),
+        limit_sections.limits(facts),
         sections.citation(facts),
         sections.versions(facts),
         CARD_END,

@@ -14,9 +14,10 @@ from typing import Any
 
 from ..pipelines.errors import DataError, UsageError
 from .comparison import CardNumber, NumberCheck, as_number, belongs_to, card_numbers, compare_numbers
+from .existing_card import read_card
 from .facts import EvaluationFacts, FactsError, read_facts
 from .published import Check, find_published
-from .verification_checks import RunningCheckpoint, check_card, check_files, check_model, check_usage, read_card
+from .verification_checks import RunningCheckpoint, check_card_text, check_files, check_model, check_usage
 from .verification_data import Progress, check_tolerance, find_sources, measure
 
 
@@ -132,7 +133,7 @@ def verify(
     except FactsError as error:
         raise DataError(f"checkpoint '{found.name}' cannot be verified: {error}") from error
     readme = read_card(found.folder)
-    checks = [*found.checks, *check_files(found.folder, run), *check_card(readme, run, found)]
+    checks = [*found.checks, *check_files(found.folder, run), *check_card_text(readme, run, found)]
     running = RunningCheckpoint(found.folder, find_task(run.task), trust_remote_code, device)
     checks += check_model(run, running)
     sources = find_sources(dataset, run)

@@ -16,7 +16,7 @@ from .facts import CHECKPOINT_PLACEHOLDER, RunFacts, UsageFact
 from .metadata import metadata
 from .published import Check, Published, State
 from .render import FILE_NAME as CARD_FILE
-from .render import Readme, read_readme, render
+from .render import Readme, render
 from .snippet_runs import answers_alike, run_snippets
 from .snippets import snippets
 
@@ -159,13 +159,7 @@ def _same_answer(answer: Any, recorded: Sequence[Mapping[str, Any]], tolerance: 
     return scores.keys() == before.keys() and all(is_close(before[key], scores[key], tolerance) for key in scores)
 
 
-def read_card(folder: Path) -> Readme | None:
-    """The card of a checkpoint, taken apart; None where it has none."""
-    path = folder / CARD_FILE
-    return read_readme(path.read_text(encoding="utf-8", errors="replace")) if path.is_file() else None
-
-
-def check_card(readme: Readme | None, run: RunFacts, found: Published) -> list[Check]:
+def check_card_text(readme: Readme | None, run: RunFacts, found: Published) -> list[Check]:
     """The numbers in the text of the card, and whether its front matter can be read."""
     if readme is None:
         return [Check("card", "not checked", f"there is no {CARD_FILE}; `quintet card` writes it")]

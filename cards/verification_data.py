@@ -99,7 +99,7 @@ def _shown(value: Any) -> str:
 
 def check_tolerance(evaluation: EvaluationFacts, given: float | None) -> tuple[float, list[Check]]:
     """How far a number may be off. Facts with a larger one than their number format asks for do not decide it."""
-    from ..finetune.evaluation import REDUCED_TOLERANCE, TOLERANCES
+    from ..finetune.measuring import REDUCED_TOLERANCE, TOLERANCES
 
     usual = TOLERANCES.get(str(evaluation.protocol.get("dtype", "float32")), REDUCED_TOLERANCE)
     name = f"tolerance, {evaluation.split}"

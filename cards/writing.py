@@ -6,65 +6,25 @@ not decide. A README.md without our marks is somebody's own, and is not touched 
 
 from __future__ import annotations
 
-import difflib
 import os
-import shlex
-import subprocess
-import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from ..pipelines.errors import DataError, PublishError, UsageError
+from .card_report import CardReport
 from .checking import check_card
+from .existing_card import check_existing_card, read_recorded, read_text
 from .facts import FILE_NAME as FACTS_FILE
-from .facts import ExampleFact, FactsError, RunFacts, UsageFact, read_facts, write_facts
-from .languages import LANGUAGES, is_language
-from .metadata import LICENCES, REPOSITORY, main_evaluation, metadata
+from .facts import ExampleFact, RunFacts, UsageFact, write_facts
+from .metadata import REPOSITORY, main_evaluation, metadata
+from .owner_choices import chosen_languages, chosen_licence, edited_words
 from .render import FILE_NAME, Readme, read_readme, render
-from .sections import CONFUSION, CURVES
+from .result_sections import CONFUSION
 from .snippet_runs import answers_alike, run_snippets
 from .snippets import QUINTET, default_examples, snippets
-
-
-@dataclass(frozen=True)
-class CardReport:
-    """What became of a card.
-
-    Attributes:
-        name: of the checkpoint; never a path.
-        path: of the README.md.
-        text: its content.
-        facts: what the card is written from, or compared with; None where there are none.
-        written: whether the file was written; False for a check.
-        problems: what the Hub would refuse, and numbers without a source; one sentence each.
-        notes: what the owner may want to do; one sentence each.
-    """
-
-    name: str
-    path: Path
-    text: str
-    facts: RunFacts | None
-    written: bool
-    problems: tuple[str, ...] = ()
-    notes: tuple[str, ...] = ()
-
-    @property
-    def summary(self) -> str:
-        """How many problems there are, in a line."""
-        many = "no problem" if not self.problems else f"{len(self.problems)} problem{'s'[: len(self.problems) - 1]}"
-        return f"{many} in the card of {self.name}"
-
-    def to_json(self) -> dict[str, Any]:
-        """For programs; without text and facts, which are in the files."""
-        return {
-            "checkpoint": self.name,
-            "card": str(self.path),
-            "written": self.written,
-            "problems": list(self.problems),
-            "notes": list(self.notes),
-        }
+from .training_sections import CURVES
 
 
 def card(
@@ -105,49 +65,19 @@ def card(
         PublishError: the checkpoint cannot be used as the card would say.
     """
     if check:
-        return _checked(checkpoint)
+        return check_existing_card(checkpoint)
     folder = _own_folder(checkpoint)
-    return write_card(
-        folder,
-        license=license,
-        license_name=license_name,
-        license_link=license_link,
-        language=language,
-        repository=repository,
-        examples=examples,
-        own_words=own_words,
-        texts=texts,
-        edit=edit,
-        append=append,
-    )
-
-
-def write_card(
-    folder: Path,
-    *,
-    license: str | None = None,
-    license_name: str | None = None,
-    license_link: str | None = None,
-    language: str | Sequence[str] | None = None,
-    repository: str | None = None,
-    examples: Sequence[str | Mapping[str, str]] | None = None,
-    own_words: str | None = None,
-    texts: bool = True,
-    edit: bool = False,
-    append: bool = False,
-) -> CardReport:
-    """As `card`, for a folder of which it is known that a checkpoint is in it."""
     path = folder / FILE_NAME
     readme = _readable(path, append=append)
     if repository is not None and not REPOSITORY.fullmatch(repository):
         raise UsageError(f"repository '{repository}' is no Hub id; expected one such as me/reviews")
     by_hand = dict(readme.metadata or {})
-    licence = _chosen_licence(license, license_name, license_link, by_hand)
-    languages = _chosen_languages(language, by_hand)
+    licence = chosen_licence(license, license_name, license_link, by_hand)
+    languages = chosen_languages(language, by_hand)
     if edit:
-        own_words = _edited(readme.own_words if own_words is None else own_words)
+        own_words = edited_words(readme.own_words if own_words is None else own_words)
 
-    before = _read(folder, folder.resolve().name) if (folder / FACTS_FILE).is_file() else None
+    before = read_recorded(folder, folder.resolve().name)
     facts, answered = _facts_and_examples(folder, before, examples, languages)
     facts = replace(
         facts,
@@ -185,29 +115,6 @@ def write_card(
     )
 
 
-def checked_licence(licence: str, name: str | None = None, link: str | None = None) -> str:
-    """``licence`` in the Hub's spelling.
-
-    Raises:
-        UsageError: the Hub does not have it, or it is ``other`` without a name and a link.
-    """
-    spelt = licence.strip().lower().replace(" ", "-")
-    if spelt not in LICENCES:
-        begun = [each for each in LICENCES if len(each) > 2 and (spelt.startswith(each) or each.startswith(spelt))]
-        near = sorted(begun, key=len, reverse=True) or difflib.get_close_matches(spelt, LICENCES, n=3, cutoff=0.7)
-        hint = f"did you mean {' or '.join(near[:3])}? " if near else ""
-        raise UsageError(
-            f"license '{licence}' is not one that the Hub has; {hint}For any other give --license other "
-            "--license-name NAME --license-link URL (https://huggingface.co/docs/hub/repositories-licenses lists them)"
-        )
-    if spelt == "other" and not (name and link):
-        raise UsageError(
-            "license 'other' needs a name and a link: --license-name NAME --license-link URL, where a file in the "
-            "checkpoint's folder such as LICENSE may stand for the URL"
-        )
-    return spelt
-
-
 # ---------------------------------------------------------------------------------------- reading
 
 
@@ -233,7 +140,7 @@ def _own_folder(checkpoint: str | Path) -> Path:
 
 def _readable(path: Path, *, append: bool) -> Readme:
     """The README.md of a checkpoint taken apart; an empty one where there is none."""
-    text = _text(path) if path.is_file() else ""
+    text = read_text(path) if path.is_file() else ""
     readme = read_readme(text)
     if readme.card is None and text.strip() and not append:
         raise UsageError(
@@ -248,87 +155,6 @@ def _readable(path: Path, *, append: bool) -> Readme:
     return readme
 
 
-def _text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        reason = f"{error.reason} at byte {error.start}"
-        raise DataError(f"{path.name} is not text in UTF-8 ({reason}); save it in UTF-8") from error
-
-
-def _checked(checkpoint: str | Path) -> CardReport:
-    """The report about a card that there is."""
-    path, folder, name = _card_to_check(checkpoint)
-    text = _text(path)
-    facts = None
-    if (folder / FACTS_FILE).is_file():
-        facts = _read(folder, name)
-    problems = check_card(text, facts, folder)
-    return CardReport(name, path, text, facts, written=False, problems=tuple(problems))
-
-
-def _card_to_check(checkpoint: str | Path) -> tuple[Path, Path, str]:
-    """Card, its folder, and the checkpoint's name."""
-    from ..pipelines.checkpoint_sources import find_checkpoint
-
-    path = Path(checkpoint).expanduser()
-    if path.is_file():
-        return path, path.parent, path.resolve().parent.name
-    place = find_checkpoint(checkpoint)
-    for file in (FILE_NAME, FACTS_FILE):
-        place.fetch(file)
-    card_path = place.folder / FILE_NAME
-    if not card_path.is_file():
-        raise UsageError(f"checkpoint '{place.name}' has no {FILE_NAME}; `quintet card` writes one into a folder")
-    if place.repository is not None:
-        for picture in read_pictures(card_path, place.folder):
-            place.fetch(picture)
-    return card_path, place.folder, place.name
-
-
-def read_pictures(card_path: Path, folder: Path) -> tuple[str, ...]:
-    """Names of the pictures that the facts beside a card know of."""
-    return _read(folder, card_path.parent.name).pictures if (folder / FACTS_FILE).is_file() else ()
-
-
-def _read(folder: Path, name: str) -> RunFacts:
-    try:
-        return read_facts(folder)
-    except FactsError as error:
-        raise DataError(f"checkpoint '{name}': {error}") from error
-
-
-# --------------------------------------------------------------------------------- what the owner says
-
-
-def _chosen_licence(
-    licence: str | None, name: str | None, link: str | None, by_hand: Mapping[str, Any]
-) -> tuple[str, str | None, str | None] | None:
-    """Licence, name and link: as given, else as the front matter has them; None where neither says anything."""
-    if licence is None and (name or link):
-        licence = "other"
-    if licence is None:
-        licence, name, link = (by_hand.get(key) for key in ("license", "license_name", "license_link"))
-    if licence is None:
-        return None
-    if not isinstance(licence, str):
-        raise UsageError(f"license {licence!r} in the front matter is not one word; choose one by --license")
-    return checked_licence(licence, name, link), name, link
-
-
-def _chosen_languages(language: str | Sequence[str] | None, by_hand: Mapping[str, Any]) -> tuple[str, ...]:
-    """Codes: as given, else as the front matter has them."""
-    given = language if language is not None else by_hand.get("language") or ()
-    codes = [code.strip() for code in given.split(",")] if isinstance(given, str) else list(given) if given else []
-    for code in codes:
-        if not is_language(code):
-            by_name = {name.lower(): known for known, name in LANGUAGES.items()}
-            near = difflib.get_close_matches(str(code).lower(), by_name, n=1)
-            hint = f"did you mean {by_name[near[0]]}?" if near else "expected one such as en or zh"
-            raise UsageError(f"language {code!r} is no code of ISO 639; {hint}")
-    return tuple(dict.fromkeys(codes))
-
-
 def _added_by_hand(readme: Readme, before: RunFacts | None) -> dict[str, Any]:
     """Values of the front matter that a person put there: those that the card did not have from the facts."""
     written = metadata(before) if before is not None and readme.card is not None else {}
@@ -337,26 +163,6 @@ def _added_by_hand(readme: Readme, before: RunFacts | None) -> dict[str, Any]:
         for key, value in readme.extra.items()
         if value != written.get(key)
     }
-
-
-def _edited(words: str) -> str:
-    """``words`` as they are after the owner had them in the editor."""
-    editor = os.environ.get("VISUAL") or os.environ.get("EDITOR")
-    if not editor:
-        raise UsageError(
-            "--edit opens the editor that VISUAL or EDITOR names, and neither is set; set one, or write between the "
-            f"marks of own words in {FILE_NAME} yourself"
-        )
-    with tempfile.TemporaryDirectory(prefix="quintet-card-") as folder:
-        file = Path(folder) / "own-words.md"
-        file.write_text(words + "\n" if words else "", encoding="utf-8")
-        try:
-            code = subprocess.run([*shlex.split(editor), str(file)], check=False).returncode
-        except OSError as error:
-            raise UsageError(f"the editor '{editor}' cannot be started ({error.strerror}); set EDITOR") from error
-        if code:
-            raise UsageError(f"the editor '{editor}' ended with exit code {code}; the card is as it was")
-        return _text(file).strip("\n")
 
 
 def _unsaid(facts: RunFacts) -> tuple[str, ...]:

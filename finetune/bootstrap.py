@@ -46,6 +46,14 @@ def intervals(
     return ends
 
 
+def end(ends: Mapping, name: str, index: int | tuple = ()) -> tuple[float | None, float | None]:
+    """Both ends of the interval of a metric, of its class ``index``; None where there is none."""
+    if name not in ends:
+        return None, None
+    low, high = (float(side[index]) for side in ends[name])
+    return (None, None) if np.isnan(low) else (low, high)
+
+
 def resampled_counts(rows: int, resamples: int, seed: int) -> Iterator[Counts]:
     """Chunks of float64 counts (rows, some resamples); each column sums to ``rows``."""
     generator = np.random.default_rng(seed)
@@ -99,9 +107,9 @@ def multi_label_statistics(predicted: np.ndarray, labels: np.ndarray) -> Statist
         true, answered, hit = truth @ counts, answers @ counts, hits @ counts
         values = class_statistics(true, answered, hit, every_class=True)
         all_true, all_answered, all_hit = true.sum(0), answered.sum(0), hit.sum(0)
-        values["micro_precision"] = _ratio(all_hit, all_answered, otherwise=0.0)
-        values["micro_recall"] = _ratio(all_hit, all_true, otherwise=0.0)
-        values["micro_f1"] = _ratio(2 * all_hit, all_true + all_answered, otherwise=0.0)
+        values["micro_precision"] = ratio(all_hit, all_answered, otherwise=0.0)
+        values["micro_recall"] = ratio(all_hit, all_true, otherwise=0.0)
+        values["micro_f1"] = ratio(2 * all_hit, all_true + all_answered, otherwise=0.0)
         values["subset_accuracy"] = exact @ counts / rows
         return values
 
@@ -122,7 +130,7 @@ def regression_statistics(predicted: np.ndarray, labels: np.ndarray) -> Statisti
         return {
             "mse": squared,
             "mae": np.abs(errors) @ counts / rows,
-            "r2": 1 - _ratio(squared, np.where(variance > rounding, variance, 0)),
+            "r2": 1 - ratio(squared, np.where(variance > rounding, variance, 0)),
             "pearson": _correlation(labels[:, None], predicted[:, None], counts),
             "spearman": _correlation(label_ranks(counts), predicted_ranks(counts), counts),
         }
@@ -144,9 +152,9 @@ def class_statistics(
         hits: rows for which both hold.
     """
     per_class = {
-        "precision": _ratio(hits, answered),
-        "recall": _ratio(hits, true),
-        "f1": _ratio(2 * hits, true + answered),
+        "precision": ratio(hits, answered),
+        "recall": ratio(hits, true),
+        "f1": ratio(2 * hits, true + answered),
     }
     occurring = np.full(true.shape, True) if every_class else true + answered > 0
     means = {
@@ -173,7 +181,7 @@ def auroc_statistic(scores: np.ndarray, positive: np.ndarray) -> Callable[[Count
         negatives = np.add.reduceat(drawn * ~is_positive, ties, axis=0)
         below = np.cumsum(negatives, axis=0) - negatives
         won = (positives * (below + negatives / 2)).sum(0)
-        return _ratio(won, positives.sum(0) * negatives.sum(0))
+        return ratio(won, positives.sum(0) * negatives.sum(0))
 
     return statistic
 
@@ -211,7 +219,7 @@ def _correlation(left: np.ndarray, right: np.ndarray, counts: Counts) -> np.ndar
     right = right - (right * counts).sum(0) / total
     left_square, right_square = (left**2 * counts).sum(0), (right**2 * counts).sum(0)
     squares = left_square * right_square
-    return _ratio((left * right * counts).sum(0), np.sqrt(np.where(squares > rounding, squares, 0)))
+    return ratio((left * right * counts).sum(0), np.sqrt(np.where(squares > rounding, squares, 0)))
 
 
 def _group_starts(ordered: np.ndarray) -> np.ndarray:
@@ -226,7 +234,8 @@ def _one_hot(ids: np.ndarray, size: int, values: np.ndarray | None = None) -> sp
     return sparse.csr_array((data, (ids, np.arange(rows))), shape=(size, rows))
 
 
-def _ratio(above: np.ndarray, below: np.ndarray, otherwise: float = np.nan) -> np.ndarray:
+def ratio(above: np.ndarray, below: np.ndarray, otherwise: float = np.nan) -> np.ndarray:
+    """``above / below``, and ``otherwise`` where ``below`` is 0."""
     return np.divide(above, below, out=np.full(np.shape(below), otherwise), where=below > 0)
 
 

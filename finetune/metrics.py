@@ -187,7 +187,7 @@ def _per_class(
         for metric in ("precision", "recall", "f1"):
             value = values[f"class_{metric}"][index, 0]
             if not np.isnan(value):
-                low, high = _ends(ends, f"class_{metric}", index)
+                low, high = resampling.end(ends, f"class_{metric}", index)
                 facts.append(MetricFact(metric, float(value), low, high))
         table.append(ClassFact(name, int(true[index]), tuple(facts)))
         if not true[index]:
@@ -199,16 +199,9 @@ def _per_class(
 
 def _metric_facts(values: Mapping[str, float], ends: Mapping) -> tuple[MetricFact, ...]:
     return tuple(
-        MetricFact(name, float(value), *_ends(ends, name), higher_is_better=name not in LOWER_IS_BETTER)
+        MetricFact(name, float(value), *resampling.end(ends, name), higher_is_better=name not in LOWER_IS_BETTER)
         for name, value in values.items()
     )
-
-
-def _ends(ends: Mapping, name: str, index: int | tuple = ()) -> tuple[float | None, float | None]:
-    if name not in ends:
-        return None, None
-    low, high = (float(end[index]) for end in ends[name])
-    return (None, None) if np.isnan(low) else (low, high)
 
 
 def _check_rows(probabilities: np.ndarray, labels: np.ndarray) -> None:

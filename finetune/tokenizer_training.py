@@ -1,8 +1,9 @@
 """A tokenizer trained on the texts of a training split: the same one in every process and on every run.
 
-Two kinds. ``wordlevel``: lower-case words and punctuation marks, and each Chinese character by itself; what is rare is
-one unknown word. ``byte-bpe``: pieces of words merged from bytes (Sennrich et al. 2016, Radford et al. 2019), so that
-nothing is unknown. WordPiece and Unigram are left out: trained twice, they differ.
+Three kinds. ``wordlevel``: lower-case words and punctuation marks, and each Chinese character by itself; what is rare
+is one unknown word. ``byte-bpe``: pieces of words merged from bytes (Sennrich et al. 2016, Radford et al. 2019), so
+that nothing is unknown. ``byte-words``: bytes, with a space before every word; there is nothing to train. WordPiece and
+Unigram are left out: trained twice, they differ.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import itertools
 from collections.abc import Iterable, Iterator
 from typing import Any, Literal
 
-from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
+from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 
 from ..pipelines.errors import DataError, UsageError
 from ..pipelines.tokenization import TextTokenizer
@@ -21,7 +22,19 @@ PADDING, UNKNOWN, START, SEPARATOR = "[PAD]", "[UNK]", "[CLS]", "[SEP]"
 # Padding first, so that its id is 0.
 SPECIAL_TOKENS = [PADDING, UNKNOWN, START, SEPARATOR]
 
+KINDS = ("wordlevel", "byte-bpe", "byte-words")
+
 NUM_BYTES = 256
+
+WORD = (
+    r"\p{Han}"  # Chinese has no spaces
+    r"|(?:\p{L}\.){2,}"  # U.S.
+    r"|\p{N}+(?:[.,:/-]\p{N}+)*"  # 1,000.50 and 1996-08-22
+    r"|['’](?:s|S|re|ve|ll|d|m)(?!\p{L})"  # Jim's
+    r"|[[\p{L}\p{M}\p{N}]&&[^\p{Han}]]+(?:[-&][[\p{L}\p{M}\p{N}]&&[^\p{Han}]]+)*"  # AL-AIN
+    r"|\S"  # punctuation
+)
+"""What one word is for ``byte-words``, near to how the Penn Treebank splits English."""
 
 # From this many texts on, a word seen once is left to the unknown word, whose vector is thereby trained; of fewer texts
 # it would take most words away.
@@ -30,7 +43,7 @@ ENOUGH_TEXTS = 1000
 
 def train_tokenizer(
     texts: Iterable[str],
-    kind: Literal["wordlevel", "byte-bpe"],
+    kind: Literal["wordlevel", "byte-bpe", "byte-words"],
     vocab_size: int,
     max_length: int | None,
     *,
@@ -38,23 +51,23 @@ def train_tokenizer(
 ) -> TextTokenizer:
     """A tokenizer for these texts, with padding id 0; the same texts in the same order give the same one.
 
-    With ``wordlevel`` a text stands alone and the texts of a pair are joined by [SEP]; with ``byte-bpe`` a text begins
-    with [CLS] and ends with [SEP], as BERT has it.
+    With ``wordlevel`` and ``byte-words`` a text stands alone, and the texts of a pair are joined by [SEP]; with
+    ``byte-bpe`` a text begins with [CLS] and ends with [SEP], as BERT has it.
 
     Args:
         texts: read once, in a stream.
-        kind: ``wordlevel`` or ``byte-bpe``.
+        kind: one of `KINDS`.
         vocab_size: the most entries, special tokens included; few texts give fewer.
         max_length: the most tokens of a text, kept in the tokenizer's files; None for no limit.
         has_token_types: whether it marks the second text of a pair with token type 1.
 
     Raises:
-        UsageError: ``kind`` is neither, or ``vocab_size`` is too small for it.
+        UsageError: ``kind`` is none of these, or ``vocab_size`` is too small for it.
         DataError: there is no text, or none with a word in it.
     """
-    if kind not in ("wordlevel", "byte-bpe"):
-        raise UsageError(f"tokenizer kind is '{kind}', expected wordlevel or byte-bpe.")
-    smallest = len(SPECIAL_TOKENS) + (NUM_BYTES if kind == "byte-bpe" else 1)
+    if kind not in KINDS:
+        raise UsageError(f"tokenizer kind is '{kind}', expected one of {', '.join(KINDS)}.")
+    smallest = len(SPECIAL_TOKENS) + (1 if kind == "wordlevel" else NUM_BYTES)
     if vocab_size < smallest:
         raise UsageError(f"vocab_size is {vocab_size}, expected at least {smallest} for a {kind} tokenizer.")
     stream = iter(texts)
@@ -62,7 +75,9 @@ def train_tokenizer(
     if not any(text.strip() for text in first_texts):
         raise DataError("there are no texts to train a tokenizer on; expected at least one text that is not empty.")
     every_text = itertools.chain(first_texts, stream)
-    if kind == "wordlevel":
+    if kind == "byte-words":
+        tokenizer = _byte_words()
+    elif kind == "wordlevel":
         tokenizer = _train_words(every_text, vocab_size, 2 if len(first_texts) == ENOUGH_TEXTS else 1)
     else:
         tokenizer = _train_bytes(every_text, vocab_size)
@@ -98,6 +113,31 @@ def _train_bytes(texts: Iterator[str], vocab_size: int) -> Tokenizer:
         tokenizer, single=f"{START} $A {SEPARATOR}", pair=f"{START} $A {SEPARATOR} $B:1 {SEPARATOR}:1"
     )
     return tokenizer
+
+
+def _byte_words() -> Tokenizer:
+    """Bytes, whose ids are 4 + byte, with a space before every word; see `models/bilstm_crf.py`."""
+    letters = _letters_of_bytes()
+    vocabulary = {token: index for index, token in enumerate([*SPECIAL_TOKENS, *letters])}
+    tokenizer = Tokenizer(models.BPE(vocabulary, []))
+    tokenizer.normalizer = normalizers.NFC()
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+        [
+            pre_tokenizers.Split(Regex(WORD), "removed", invert=True),
+            pre_tokenizers.ByteLevel(add_prefix_space=True, use_regex=False),
+        ]
+    )
+    tokenizer.decoder = decoders.ByteLevel()
+    tokenizer.add_special_tokens(SPECIAL_TOKENS)
+    tokenizer.post_processor = _template(tokenizer, single="$A", pair=f"$A {SEPARATOR} $B:1")
+    return tokenizer
+
+
+def _letters_of_bytes() -> list[str]:
+    """The letter that stands for each byte in byte-level tokens: itself where it can be printed, else one above 255."""
+    printable = [*range(ord("!"), ord("~") + 1), *range(0xA1, 0xAC + 1), *range(0xAE, 0xFF + 1)]
+    others = iter(range(NUM_BYTES, 2 * NUM_BYTES))
+    return [chr(byte if byte in printable else next(others)) for byte in range(NUM_BYTES)]
 
 
 def _template(tokenizer: Tokenizer, *, single: str, pair: str) -> processors.TemplateProcessing:

@@ -39,17 +39,23 @@ LIGHT_FILES = (
 PURE_CARDS = {
     "__init__",
     "architectures",
+    "card_report",
     "checking",
     "comparison",
     "facts",
     "facts_io",
     "languages",
+    "limit_sections",
     "markdown",
     "metadata",
+    "number_sources",
+    "phrases",
     "render",
+    "result_sections",
     "sections",
     "snippet_runs",
     "snippets",
+    "training_sections",
 }
 
 

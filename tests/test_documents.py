@@ -16,8 +16,6 @@ BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 TOKENS = {"owner": {"user": "distilbert", "role": "write"}, "mine": {"user": "me", "role": "write"}}
 HUB_MODEL = "distilbert/distilbert-base-uncased-finetuned-sst-2-english"
 
-sys.path.insert(0, str(ROOT / "tests/hub"))
-
 
 def blocks(document: Path) -> list[tuple[str, str]]:
     """The runnable blocks of a document as (language, text); those without a language are installs or drawings."""
@@ -46,59 +44,13 @@ def write_reviews(path: Path, rows: int = 60) -> None:
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
-def tiny_checkpoint(folder: Path) -> None:
-    """A random DistilBERT classifier of 20,000 parameters, in place of the Hub checkpoint that the documents name."""
-    import torch
-    from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
-    from transformers import DistilBertConfig, DistilBertForSequenceClassification, PreTrainedTokenizerFast
-
-    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", *"abcdefghijklmnopqrstuvwxyz", "the", "is", "film", "great", "."]
-    tokenizer = Tokenizer(models.WordLevel({word: index for index, word in enumerate(words)}, unk_token="[UNK]"))
-    tokenizer.normalizer = normalizers.BertNormalizer()
-    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-    tokenizer.post_processor = processors.TemplateProcessing(
-        single="[CLS] $A [SEP]", pair="[CLS] $A [SEP] $B [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
-    )
-    PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer,
-        pad_token="[PAD]",
-        unk_token="[UNK]",
-        cls_token="[CLS]",
-        sep_token="[SEP]",
-        model_max_length=64,
-    ).save_pretrained(folder)
-    torch.manual_seed(0)
-    DistilBertForSequenceClassification(
-        DistilBertConfig(
-            vocab_size=len(words),
-            dim=32,
-            hidden_dim=64,
-            n_layers=1,
-            n_heads=2,
-            max_position_embeddings=64,
-            id2label={0: "NEGATIVE", 1: "POSITIVE"},
-            label2id={"NEGATIVE": 0, "POSITIVE": 1},
-        )
-    ).save_pretrained(folder)
-
-
 @pytest.fixture(scope="module")
-def hub(tmp_path_factory):
-    """A Hub on loopback with the checkpoint that the documents name, made by the real client."""
-    from huggingface_hub import HfApi, constants
-    from loopback_hub import LoopbackHub
+def hub(bert_folder, tmp_path_factory):
+    """A Hub on loopback; in place of the checkpoint that the documents name it has a tiny one."""
+    from hub_serving import serving, upload
 
-    folder = tmp_path_factory.mktemp("hub")
-    checkpoint = folder / "checkpoint"
-    tiny_checkpoint(checkpoint)
-    with (
-        LoopbackHub(folder / "store", tokens=TOKENS) as server,
-        pytest.MonkeyPatch.context() as patch,
-    ):
-        patch.setattr(constants, "HF_HUB_DISABLE_XET", True)
-        api = HfApi(endpoint=server.url, token="owner")
-        api.create_repo(HUB_MODEL)
-        api.upload_folder(repo_id=HUB_MODEL, folder_path=checkpoint)
+    with serving(tmp_path_factory.mktemp("hub"), tokens=TOKENS) as server:
+        upload(server, HUB_MODEL, bert_folder, token="owner")
         yield server
 
 

@@ -1,4 +1,4 @@
-"""What makes a plain text classifier a transformers model: labels in, loss and logits out, its own initial weights.
+"""What makes a plain network a transformers model: labels in, loss and logits out, its own initial weights.
 
 This file and the ones it imports are copied into every checkpoint, so that it loads in transformers without Quintet.
 Hence relative imports of files beside it only, and ValueError for what is wrong.
@@ -15,13 +15,12 @@ from transformers import PreTrainedConfig, PreTrainedModel
 from transformers.modeling_outputs import SequenceClassifierOutput
 
 
-class TextClassifierModel(PreTrainedModel):
+class TextModel(PreTrainedModel):
     """A ``PreTrainedModel`` around a plain network, which is its attribute ``network``.
 
     Args:
         config: the family's configuration.
-        network: reads ``(input_ids, attention_mask)``, gives logits ``(batch, num_labels)``; has ``embedding`` and
-            ``classifier``.
+        network: reads ``(input_ids, attention_mask)``; has ``embedding`` and ``classifier``.
     """
 
     main_input_name = "input_ids"
@@ -49,6 +48,10 @@ class TextClassifierModel(PreTrainedModel):
     def set_input_embeddings(self, value: nn.Module) -> None:
         """Puts another table of word vectors in its place."""
         self.network.set_submodule("embedding", value)
+
+
+class TextClassifierModel(TextModel):
+    """A ``PreTrainedModel`` around a network that gives logits ``(batch, num_labels)``."""
 
     def forward(
         self,

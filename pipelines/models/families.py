@@ -52,7 +52,7 @@ class Family:
     config: str
     sizes: Mapping[str, Value]
     tasks: tuple[str, ...]
-    tokenizer: Literal["wordlevel", "byte-bpe"]
+    tokenizer: Literal["wordlevel", "byte-bpe", "byte-words"]
     vocab_size: int
     max_length: int
     defaults: Mapping[str, int | float]
@@ -140,6 +140,11 @@ def _show(value: Value) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
+TAGGER_DEFAULTS: Mapping[str, int | float] = MappingProxyType(
+    {"epochs": 15, "batch_size": 32, "learning_rate": 5e-4, "weight_decay": 1e-2, "warmup": 0.1}
+)
+
+
 def _recurrent(cell: str, summary: str, paper: str, learning_rate: float) -> Family:
     return Family(
         name=cell,
@@ -185,14 +190,16 @@ BERT_NAMES: Mapping[str, tuple[str, ...]] = MappingProxyType(
 )
 
 
-def _bert(name: str, layers: int, hidden_size: int, heads: int) -> Family:
+def _bert(name: str, layers: int, hidden_size: int, heads: int, *, tagger: bool = False) -> Family:
+    ending = "TokenClassification" if tagger else "SequenceClassification"
     return Family(
         name=name,
         summary=f"BERT encoder, {layers} layers of {hidden_size} features, random weights",
         paper="Turc et al. 2019, Well-Read Students Learn Better (sizes); Devlin et al. 2019, BERT",
         model_type="bert",
         network=None,
-        adapter="transformers:BertForSequenceClassification",
+        adapter=f"transformers:BertFor{ending}",
+        auto_model=f"AutoModelFor{ending}",
         config="transformers:BertConfig",
         config_names=BERT_NAMES,
         sizes=MappingProxyType(
@@ -204,12 +211,14 @@ def _bert(name: str, layers: int, hidden_size: int, heads: int) -> Family:
                 "dropout": 0.1,
             }
         ),
-        tasks=("text-classification",),
+        tasks=("token-classification",) if tagger else ("text-classification",),
         tokenizer="byte-bpe",
-        has_token_types=True,
+        has_token_types=not tagger,
         vocab_size=16_000,
         max_length=256,
-        defaults=MappingProxyType(
+        defaults=TAGGER_DEFAULTS
+        if tagger
+        else MappingProxyType(
             {"epochs": 5, "batch_size": 64, "learning_rate": 3e-4, "weight_decay": 1e-2, "warmup": 0.1}
         ),
     )
@@ -268,6 +277,57 @@ FAMILIES: tuple[Family, ...] = (
     _bert("bert-tiny", 2, 128, 2),
     _bert("bert-mini", 4, 256, 4),
     _bert("bert-small", 4, 512, 8),
+    Family(
+        name="bilstm-crf",
+        summary="LSTM in both directions over words and their bytes, with a random field over the tags",
+        paper="Lample et al. 2016, Neural Architectures for NER; Ma and Hovy 2016, BiLSTM-CNNs-CRF",
+        model_type="quintet-bilstm-crf",
+        network="bilstm_crf:BiLstmCrfTagger",
+        adapter="modeling_bilstm_crf:BiLstmCrfForTokenClassification",
+        config="modeling_bilstm_crf:BiLstmCrfConfig",
+        auto_model="AutoModelForTokenClassification",
+        # Ma and Hovy, table 1: 30 filters and 200 features; wider filters, since bytes are finer than characters.
+        sizes=MappingProxyType(
+            {
+                "words": 20_000,
+                "word_size": 100,
+                "byte_size": 30,
+                "filters": 60,
+                "hidden_size": 200,
+                "layers": 1,
+                "dropout": 0.5,
+            }
+        ),
+        tasks=("token-classification",),
+        tokenizer="byte-words",
+        vocab_size=260,
+        max_length=1024,
+        defaults=MappingProxyType(
+            {"epochs": 15, "batch_size": 16, "learning_rate": 2e-3, "weight_decay": 1e-2, "warmup": 0.02}
+        ),
+        is_recurrent=True,
+    ),
+    Family(
+        name="transformer",
+        summary="Transformer encoder with the norm first, a tag for each token",
+        paper="Vaswani et al. 2017, Attention Is All You Need; Xiong et al. 2020 (norm first)",
+        model_type="quintet-transformer-tagger",
+        network="transformer:TransformerTagger",
+        adapter="modeling_transformer_tagger:TransformerForTokenClassification",
+        config="modeling_transformer_tagger:TransformerTaggerConfig",
+        auto_model="AutoModelForTokenClassification",
+        sizes=MappingProxyType(
+            {"hidden_size": 256, "layers": 3, "heads": 4, "feed_forward_size": 1024, "dropout": 0.2}
+        ),
+        tasks=("token-classification",),
+        tokenizer="byte-bpe",
+        vocab_size=16_000,
+        max_length=256,
+        defaults=TAGGER_DEFAULTS,
+    ),
+    _bert("bert-tiny", 2, 128, 2, tagger=True),
+    _bert("bert-mini", 4, 256, 4, tagger=True),
+    _bert("bert-small", 4, 512, 8, tagger=True),
 )
 
 

@@ -1,4 +1,4 @@
-"""The encoder of Vaswani et al. 2017, "Attention Is All You Need", as a text classifier.
+"""The encoder of Vaswani et al. 2017, "Attention Is All You Need", as a text classifier and as a tagger.
 
     token ids -> word vectors + positions -> layers of attention and feed-forward -> mean or maximum -> logits
 
@@ -13,6 +13,7 @@ Axes: batch, length (tokens), hidden, heads, head_dim (hidden / heads).
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import torch
 from torch import nn
@@ -70,50 +71,71 @@ class EncoderLayer(nn.Module):
         return hidden + self.dropout(self.feed_forward(self.feed_forward_norm(hidden)))
 
 
-class TransformerClassifier(nn.Module):
-    """Logits ``(batch, num_labels)`` for texts of token ids.
+class TransformerEncoder(nn.Module):
+    """What classifier and tagger share: token ids to features ``(batch, length, hidden)``, normed.
 
     Args:
         vocab_size: number of token ids.
-        num_labels: number of classes, or of values in a regression.
         hidden_size: features of a token (d_model of the paper).
         layers: encoder layers on top of each other (N).
         heads: attention heads (h).
         feed_forward_size: features inside the feed-forward network (d_ff).
-        pooling: how a text becomes one vector: ``mean`` or ``max`` over its tokens.
         dropout: probability in [0, 1) with which a feature is left out in training (section 5.4), also of attention
             weights and before the classifier.
         padding_id: token id of the padding.
 
     Raises:
-        ValueError: ``heads`` does not divide ``hidden_size``, ``hidden_size`` is odd, or there is no such ``pooling``.
+        ValueError: ``heads`` does not divide ``hidden_size``, or ``hidden_size`` is odd.
     """
 
     def __init__(
         self,
         *,
         vocab_size: int,
-        num_labels: int,
         hidden_size: int,
         layers: int,
         heads: int,
         feed_forward_size: int,
-        pooling: str,
         dropout: float,
         padding_id: int,
     ) -> None:
         super().__init__()
         if hidden_size % heads or hidden_size % 2:
             raise ValueError(f"hidden_size is {hidden_size}, expected an even multiple of heads ({heads}).")
-        if pooling not in POOLINGS:
-            raise ValueError(f"pooling is '{pooling}', expected one of {', '.join(POOLINGS)}.")
-        self.pooling = pooling
-        # Variance 1 after the scaling in forward: a uniform distribution in [-bound, bound] has variance bound^2 / 3.
+        # Variance 1 after the scaling in encode: a uniform distribution in [-bound, bound] has variance bound^2 / 3.
         self.embedding = WordEmbedding(vocab_size, hidden_size, padding_id, bound=math.sqrt(3 / hidden_size))
         self.layers = nn.ModuleList(EncoderLayer(hidden_size, heads, feed_forward_size, dropout) for _ in range(layers))
         self.norm = nn.LayerNorm(hidden_size)
         self.dropout = nn.Dropout(dropout)
-        self.classifier = nn.Linear(hidden_size, num_labels)
+
+    def encode(self, input_ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        """Features ``(batch, length, hidden)``; ``mask`` is True at tokens, ``(batch, length)``."""
+        words = self.embedding(input_ids) * math.sqrt(self.embedding.embedding_dim)  # section 3.4
+        positions = sinusoids(words.shape[1], words.shape[2], words.device)  # (length, hidden)
+        hidden = self.dropout(words + positions.to(words.dtype))  # (batch, length, hidden)
+        for layer in self.layers:
+            hidden = layer(hidden, mask)  # (batch, length, hidden)
+        return self.norm(hidden)
+
+
+class TransformerClassifier(TransformerEncoder):
+    """Logits ``(batch, num_labels)`` for texts of token ids.
+
+    Args:
+        num_labels: number of classes, or of values in a regression.
+        pooling: how a text becomes one vector: ``mean`` or ``max`` over its tokens.
+        sizes: those of `TransformerEncoder`.
+
+    Raises:
+        ValueError: there is no such ``pooling``, or the sizes do not go together.
+    """
+
+    def __init__(self, *, num_labels: int, pooling: str, **sizes: Any) -> None:
+        super().__init__(**sizes)
+        if pooling not in POOLINGS:
+            raise ValueError(f"pooling is '{pooling}', expected one of {', '.join(POOLINGS)}.")
+        self.pooling = pooling
+        self.classifier = nn.Linear(self.embedding.embedding_dim, num_labels)
 
     def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor | None = None) -> torch.Tensor:
         """Logits ``(batch, num_labels)``.
@@ -126,13 +148,21 @@ class TransformerClassifier(nn.Module):
             ValueError: a tensor has other axes, or padding stands before text.
         """
         mask = text_mask(input_ids, attention_mask)  # (batch, length)
-        words = self.embedding(input_ids) * math.sqrt(self.embedding.embedding_dim)  # section 3.4
-        positions = sinusoids(words.shape[1], words.shape[2], words.device)  # (length, hidden)
-        hidden = self.dropout(words + positions.to(words.dtype))  # (batch, length, hidden)
-        for layer in self.layers:
-            hidden = layer(hidden, mask)  # (batch, length, hidden)
         pool = max_pool if self.pooling == "max" else mean_pool
-        return self.classifier(self.dropout(pool(self.norm(hidden), mask)))  # (batch, num_labels)
+        return self.classifier(self.dropout(pool(self.encode(input_ids, mask), mask)))  # (batch, num_labels)
+
+
+class TransformerTagger(TransformerEncoder):
+    """Logits ``(batch, length, num_labels)``, one row a token; arguments as for `TransformerClassifier`."""
+
+    def __init__(self, *, num_labels: int, **sizes: Any) -> None:
+        super().__init__(**sizes)
+        self.classifier = nn.Linear(self.embedding.embedding_dim, num_labels)
+
+    def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor | None = None) -> torch.Tensor:
+        """Logits ``(batch, length, num_labels)``; arguments and errors as for `TransformerClassifier`."""
+        mask = text_mask(input_ids, attention_mask)  # (batch, length)
+        return self.classifier(self.dropout(self.encode(input_ids, mask)))  # (batch, length, num_labels)
 
 
 def sinusoids(length: int, hidden_size: int, device: torch.device) -> torch.Tensor:

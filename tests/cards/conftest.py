@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import sys
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -12,8 +11,6 @@ from filelock import FileLock
 # Read by hf_xet, which is not Python, when it first connects: its own pauses and patience, shortened.
 os.environ["HF_XET_CLIENT_RETRY_BASE_DELAY"] = "10ms"
 os.environ["HF_XET_CLIENT_READ_TIMEOUT"] = "1s"
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "hub"))
 
 REPOSITORY = "tester/reviews"
 
@@ -72,25 +69,22 @@ def short_waits(monkeypatch):
     import time
 
     from huggingface_hub.utils import _http
-    from quintet.cards import hub
+    from quintet.cards import hub_client
 
-    monkeypatch.setattr(hub, "PAUSES", (0.01,) * 5)
+    monkeypatch.setattr(hub_client, "PAUSES", (0.01,) * 5)
     monkeypatch.setattr(_http, "time", SimpleNamespace(sleep=lambda seconds: time.sleep(min(seconds, 0.01))))
 
 
 @pytest.fixture(params=["lfs", "xet"])
-def transport(request, monkeypatch):
-    """How large files travel; the client is told by a variable that it reads anew for each upload."""
-    from huggingface_hub import constants
-
-    monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", request.param == "lfs")
+def transport(request):
+    """How large files travel."""
     return request.param
 
 
 @pytest.fixture
 def loopback(tmp_path, transport, short_waits, monkeypatch):
     """A Hub on loopback with the tokens write (of tester, member of org), read and other; HF_TOKEN is write's."""
-    from loopback_hub import LoopbackHub
+    from hub_serving import serving
 
     tokens = {
         "write": {"user": "tester", "role": "write", "orgs": ["org"]},
@@ -98,34 +92,13 @@ def loopback(tmp_path, transport, short_waits, monkeypatch):
         "other": {"user": "other", "role": "write"},
     }
     monkeypatch.setenv("HF_TOKEN", "write")
-    with LoopbackHub(tmp_path / "hub", tokens=tokens, xet=transport == "xet") as server:
+    with serving(tmp_path / "hub", tokens=tokens, xet=transport == "xet") as server:
         yield server
 
 
 @pytest.fixture
-def bert(tmp_path):
+def bert(bert_folder, tmp_path):
     """A random BERT of transformers with two classes, with a README.md by hand and without facts."""
-    import torch
-    from tokenizers import Tokenizer, models, pre_tokenizers
-    from transformers import BertConfig, BertForSequenceClassification, PreTrainedTokenizerFast
-
-    folder = tmp_path / "bert"
-    words = ["[PAD]", "[UNK]", "a", "good", "bad", "film"]
-    tokenizer = Tokenizer(models.WordLevel({word: index for index, word in enumerate(words)}, unk_token="[UNK]"))
-    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
-    PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer, pad_token="[PAD]", unk_token="[UNK]", model_max_length=32
-    ).save_pretrained(folder)
-    torch.manual_seed(0)
-    config = BertConfig(
-        vocab_size=len(words),
-        hidden_size=16,
-        num_hidden_layers=2,
-        num_attention_heads=2,
-        intermediate_size=32,
-        max_position_embeddings=32,
-        id2label={0: "negative", 1: "positive"},
-    )
-    BertForSequenceClassification(config).save_pretrained(folder)
+    folder = Path(shutil.copytree(bert_folder, tmp_path / "bert"))
     (folder / "README.md").write_text("---\nlicense: mit\n---\n\n# A random model\n", encoding="utf-8")
     return folder

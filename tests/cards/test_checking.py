@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 from loopback_hub import card_errors
-from quintet.cards.checking import check_card
+from quintet.cards.checking import check_card, hub_problems, missing_pictures, stray_pictures
 from quintet.cards.facts import RunFacts
+from quintet.cards.number_sources import source_problems
 from quintet.cards.render import render
 
 GOLDEN = Path(__file__).parent.parent / "data/card.md"
@@ -104,6 +105,21 @@ def test_everything_the_loopback_hub_refuses_is_a_problem_here(text, facts):
     for each in spoilt:
         assert card_errors(each, "model") != []
         assert check_card(each, facts) != []
+
+
+def test_what_the_hub_refuses_and_what_has_no_source_are_told_apart(facts, tmp_path):
+    """By what they are about: a value that the Hub refuses may be called run.json as well."""
+    text = render(facts, own_words="![a](../a.png) ![b](b.png)")
+    spoilt = changed(changed(text, "license: apache-2.0", "license: run.json"), "value: 0.9\n", "value: 0.99\n")
+    (refused,) = hub_problems(spoilt)
+    assert refused.startswith("license 'run.json' is not one that the Hub has")
+    (unknown,) = source_problems(spoilt, facts)
+    assert unknown.startswith("model-index: accuracy on me/reviews, test is 0.99")
+    (stray,) = stray_pictures(spoilt)
+    assert stray.startswith("the picture 'a.png' is named by a path that leads out of the checkpoint")
+    missing = missing_pictures(spoilt, tmp_path)
+    assert missing == [f"the picture '{name}' is not in the folder; {FIX}" for name in ("b.png", *facts.pictures)]
+    assert check_card(spoilt, facts, tmp_path) == [refused, unknown, stray, *missing]
 
 
 def test_front_matter_that_is_no_yaml_or_missing(text, facts):

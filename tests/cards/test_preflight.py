@@ -182,5 +182,33 @@ def test_a_card_by_hand_without_front_matter_is_found(checkpoint):
     assert "no licence is chosen" in refusal(checkpoint)
 
 
+def by_hand(folder, text, front="license: mit"):
+    (folder / "README.md").write_text(f"---\n{front}\n---\n\n# Mine\n\n{text}\n", encoding="utf-8")
+
+
+def test_of_a_card_by_hand_stops_only_what_a_hub_refuses_or_leads_out(checkpoint, short_waits):
+    by_hand(checkpoint, "Accuracy 0.9712.\n\n![a](absent.png)")
+    report = publish(checkpoint, REPOSITORY, dry_run=True, token="any", endpoint="http://127.0.0.1:9")
+    told = [notice for notice in report.notices if notice.startswith("README.md: ")]
+    assert [notice[11:41] for notice in told] == ["the number 0.9712 in your own ", "the picture 'absent.png' is no"]
+
+    by_hand(checkpoint, "Accuracy 0.9712.\n\n![a](../absent.png)", front="license: mit\nlibrary_name: [run.json]")
+    text = refusal(checkpoint)
+    assert "2 things to correct" in text
+    assert "README.md: library_name is ['run.json'], expected text." in text
+    assert "README.md: the picture 'absent.png' is named by a path that leads out of the checkpoint" in text
+
+
+def test_every_problem_of_our_own_card_stops_it_but_a_draft_is_not_compared(checkpoint, short_waits):
+    path = checkpoint / "README.md"
+    path.write_text(path.read_text(encoding="utf-8").replace("(curves.png)", "(absent.png)"), encoding="utf-8")
+    assert "README.md: the picture 'absent.png' is not in the folder" in refusal(checkpoint)
+
+    (checkpoint / "curves.png").unlink()
+    options = {"dry_run": True, "token": "any", "endpoint": "http://127.0.0.1:9"}
+    report = publish(checkpoint, "tester/another", **options)  # for which the card is to be written anew
+    assert [notice for notice in report.notices if "README.md" in notice] == []
+
+
 def test_all_free_memory_is_asked_of_the_machine():
     assert preflight._free_memory() > 1_000_000

@@ -168,10 +168,11 @@ def test_states_of_a_training_stay_here(loopback, checkpoint):
     (checkpoint / "tracking").mkdir()
     (checkpoint / "tracking/events.out.tfevents.1").write_bytes(b"x")
     (checkpoint / "optimizer.pt").write_bytes(b"x")
+    (checkpoint / "rejected.jsonl").write_text('{"text": "mine"}\n', encoding="utf-8")
     (checkpoint / ".cache").mkdir()
     (checkpoint / ".cache/x").write_bytes(b"x")
     report = publish(checkpoint, REPOSITORY, endpoint=loopback.url)
-    assert set(report.plan.left_out) == {"state/", "tracking/", "optimizer.pt", ".cache/"}
+    assert set(report.plan.left_out) == {"state/", "tracking/", "optimizer.pt", "rejected.jsonl", ".cache/"}
     assert not {"state", "tracking", ".cache"} & {
         path.split("/")[0] for path in api(loopback).list_repo_files(REPOSITORY)
     }
@@ -367,7 +368,7 @@ def test_a_token_that_does_not_suffice_is_told_before_anything_is_sent(
 @only_lfs
 def test_no_token_is_told_before_anything_is_read(loopback, checkpoint, monkeypatch):
     monkeypatch.delenv("HF_TOKEN")
-    monkeypatch.setattr("quintet.cards.hub.get_token", lambda: None)
+    monkeypatch.setattr("quintet.cards.hub_client.get_token", lambda: None)
     with pytest.raises(
         PublishError, match=r"no token was found for the Hub .* log in with `hf auth login` or set HF_TOKEN"
     ):
@@ -376,7 +377,7 @@ def test_no_token_is_told_before_anything_is_read(loopback, checkpoint, monkeypa
 
 
 def test_a_fine_grained_token_says_what_it_may_write_to():
-    from quintet.cards.hub import _account
+    from quintet.cards.hub_records import read_account
 
     scope = {"entity": {"type": "org", "name": "org"}, "permissions": ["repo.content.read", "repo.write"]}
     answer = {
@@ -384,7 +385,7 @@ def test_a_fine_grained_token_says_what_it_may_write_to():
         "orgs": [{"name": "org", "roleInOrg": "write"}, {"name": "readers", "roleInOrg": "read"}],
         "auth": {"accessToken": {"role": "fineGrained", "fineGrained": {"scoped": [scope]}}},
     }
-    account = _account(answer)
+    account = read_account(answer)
     assert account.refusal("org/x", create_pr=False) is None
     assert "this token may write to org, but not to 'ann/x'" in str(account.refusal("ann/x", create_pr=False))
     assert "may only read in the organisation 'readers'" in str(account.refusal("readers/x", create_pr=False))
@@ -488,7 +489,8 @@ def test_a_users_own_client_keeps_its_settings_and_every_request_gets_a_timeout(
     import httpx2
     from huggingface_hub import get_session, set_client_factory
     from huggingface_hub.utils import _http
-    from quintet.cards.hub import TIMEOUTS, Hub
+    from quintet.cards.hub import Hub
+    from quintet.cards.hub_client import TIMEOUTS
 
     seen = []
 

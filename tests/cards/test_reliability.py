@@ -7,6 +7,7 @@ change: ``python tests/cards/test_reliability.py`` writes the table into the doc
 import json
 import time
 from collections import Counter
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -400,8 +401,10 @@ def content(tmp_path):
 def publish(hub, folder, row):
     """What `quintet publish` does after its checks."""
     from quintet.cards.hub import Hub
+    from quintet.cards.prepared import Prepared
     from quintet.cards.publish_plan import LocalFile
-    from quintet.cards.publishing import Prepared, Target, send
+    from quintet.cards.publish_target import Target
+    from quintet.cards.publishing import send
 
     files = tuple(LocalFile.of(path.name, path) for path in sorted(folder.iterdir()))
     branch = "v2" if row.case == "branch" else "main"
@@ -484,16 +487,14 @@ def spoil(hub, faults):
     [pytest.param(row, id=row.name, marks=[pytest.mark.slow] if row.is_slow else []) for row in PUBLISHING],
 )
 def test_publishing_under_a_fault(row, tmp_path, content, short_waits, monkeypatch):
-    from huggingface_hub import constants
-    from loopback_hub import LoopbackHub
+    from hub_serving import serving
 
-    monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", row.transport == "lfs")
-    with LoopbackHub(tmp_path / "hub", tokens=TOKENS, xet=row.transport == "xet") as hub:
+    with serving(tmp_path / "hub", tokens=TOKENS, xet=row.transport == "xet") as hub:
         if row.case != "new":
             publish(hub, content, Row("", "", "", ()))
             (content / "model.safetensors").write_bytes(bytes(range(256)) * 41)
         if row.case == "pull":  # it is waited for: as long as it takes until it is there
-            monkeypatch.setattr("quintet.cards.hub.PAUSES", (0.01, 0.01, 2 * LATE["lfs"]))
+            monkeypatch.setattr("quintet.cards.hub_client.PAUSES", (0.01, 0.01, 2 * LATE["lfs"]))
         before = snapshot(hub)
         spoil(hub, row.faults)
         outcome, words = outcome_of(hub, content, row, before)
@@ -516,37 +517,27 @@ def test_publishing_under_a_fault(row, tmp_path, content, short_waits, monkeypat
 @pytest.fixture(scope="module")
 def published(carded, tmp_path_factory):
     """For both transports a Hub with the carded checkpoint."""
-    from huggingface_hub import HfApi, constants
-    from loopback_hub import LoopbackHub
+    from hub_serving import serving, upload
 
-    with pytest.MonkeyPatch.context() as patch:
+    with ExitStack() as stack:
         hubs = {}
         for transport in ("lfs", "xet"):
-            patch.setattr(constants, "HF_HUB_DISABLE_XET", transport == "lfs")
             folder = tmp_path_factory.mktemp(transport)
-            hubs[transport] = LoopbackHub(folder, tokens=TOKENS, xet=transport == "xet").start()
-            api = HfApi(endpoint=hubs[transport].url, token="write")
-            api.create_repo(REPOSITORY)
-            api.upload_folder(repo_id=REPOSITORY, folder_path=carded)
+            hubs[transport] = stack.enter_context(serving(folder, tokens=TOKENS, xet=transport == "xet"))
+            upload(hubs[transport], REPOSITORY, carded, token="write")
         yield hubs
-        for hub in hubs.values():
-            hub.stop()
 
 
 @pytest.mark.parametrize("row", [pytest.param(row, id=row.name) for row in LOADING])
 def test_loading_under_a_fault(row, published, carded, tmp_path, short_waits, monkeypatch):
     import quintet
-    from huggingface_hub import constants
+    from hub_serving import point_at
     from quintet.pipelines import checkpoint_sources
     from quintet.pipelines.errors import QuintetError
 
     hub = published[row.transport]
     monkeypatch.setattr(checkpoint_sources, "CONNECT_PAUSES", (0.01, 0.01))
-    monkeypatch.setattr(constants, "ENDPOINT", hub.url)
-    path = constants.HUGGINGFACE_CO_URL_TEMPLATE.split("/", 3)[3]
-    monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", f"{hub.url}/{path}")
-    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", row.transport == "lfs")
+    point_at(hub, tmp_path / "cache", monkeypatch, xet=row.transport == "xet")
     text = "The soup was great."
     expected = quintet.pipeline("sentiment", carded, device="cpu")(text)
     hub.faults.clear()

@@ -23,7 +23,6 @@ from quintet.finetune.training import finetune
 from quintet.pipelines import pipeline
 from quintet.pipelines.errors import DataError, HubError, UsageError, WeightsError
 
-HUB_FOLDER = Path(__file__).parent.parent / "hub"
 WORDS = {"good": ["great", "lovely", "warm", "fine"], "bad": ["awful", "dull", "cold", "bland"]}
 FILL = ["the", "film", "meal", "room", "was", "and", "very"]
 
@@ -510,23 +509,13 @@ def test_a_revision_is_for_a_repository(copy):
 @pytest.fixture(scope="module")
 def published(trained, tmp_path_factory):
     """A Hub with me/reviews, whose card was written for it; (server, commit)."""
-    from huggingface_hub import HfApi, constants
+    from hub_serving import serving, upload
 
     folder = tmp_path_factory.mktemp("hub")
     checkpoint = Path(shutil.copytree(trained / "reviews", folder / "reviews"))
     with_card(checkpoint, repository="me/reviews")
-    sys.path.insert(0, str(HUB_FOLDER))
-    from loopback_hub import LoopbackHub
-
-    with (
-        LoopbackHub(folder / "store", tokens={"t": {"user": "me", "role": "write"}}) as server,
-        pytest.MonkeyPatch.context() as patch,
-    ):
-        patch.setattr(constants, "HF_HUB_DISABLE_XET", True)
-        api = HfApi(endpoint=server.url, token="t")
-        api.create_repo("me/reviews")
-        commit = api.upload_folder(repo_id="me/reviews", folder_path=checkpoint).oid
-        yield server, commit
+    with serving(folder / "store") as server:
+        yield server, upload(server, "me/reviews", checkpoint)
 
 
 @pytest.fixture
@@ -583,6 +572,18 @@ def test_a_download_that_was_damaged_is_named(hub, trained, file):
     assert verify("me/reviews", endpoint=hub.url, device="cpu").differing == []
 
 
+def test_a_download_over_xet_that_fails_is_told_in_one_sentence(trained, tmp_path, monkeypatch):
+    pytest.importorskip("hf_xet")
+    from hub_serving import point_at, serving, upload
+
+    with serving(tmp_path / "store", xet=True) as server:
+        upload(server, "me/reviews", trained / "reviews")
+        point_at(server, tmp_path / "cache", monkeypatch, xet=True)
+        server.add_fault(path="/v1/reconstructions", method="GET", status=403, times=1_000)
+        with pytest.raises(WeightsError, match=r"checkpoint 'me/reviews' cannot be fetched from the Hub \(http.*\): "):
+            verify("me/reviews", endpoint=server.url, device="cpu")
+
+
 def test_a_repository_that_is_not_there_is_named(hub):
     with pytest.raises(WeightsError, match=r"has no repository 'me/nothing', or it is private"):
         verify("me/nothing", endpoint=hub.url)
@@ -602,7 +603,7 @@ def test_without_a_network_the_cached_files_are_verified(hub, trained, monkeypat
 
 
 def test_code_in_the_facts_is_not_run_unless_asked_for(hub, trained, tmp_path):
-    from huggingface_hub import HfApi
+    from hub_serving import upload
 
     folder = Path(shutil.copytree(trained / "reviews", tmp_path / "reviews"))
     with_card(folder, repository="me/trap")
@@ -612,9 +613,7 @@ def test_code_in_the_facts_is_not_run_unless_asked_for(hub, trained, tmp_path):
     facts = dataclasses.replace(facts, usages=(trap,))
     write_facts(facts, folder)
     (folder / "README.md").write_text(render(facts), encoding="utf-8")
-    api = HfApi(endpoint=hub.url, token="t")
-    api.create_repo("me/trap")
-    api.upload_folder(repo_id="me/trap", folder_path=folder)
+    upload(hub, "me/trap", folder)
     report = verify("me/trap", endpoint=hub.url, device="cpu")
     assert check(report, "usage, quintet").state == "not checked"
     assert not trace.exists()
@@ -623,7 +622,7 @@ def test_code_in_the_facts_is_not_run_unless_asked_for(hub, trained, tmp_path):
 
 
 def test_a_snippet_that_prints_something_else_is_caught(hub, trained, tmp_path):
-    from huggingface_hub import HfApi
+    from hub_serving import upload
 
     folder = Path(shutil.copytree(trained / "reviews", tmp_path / "reviews"))
     with_card(folder, repository="me/other")
@@ -632,9 +631,7 @@ def test_a_snippet_that_prints_something_else_is_caught(hub, trained, tmp_path):
     facts = dataclasses.replace(facts, usages=(boast,))
     write_facts(facts, folder)
     (folder / "README.md").write_text(render(facts), encoding="utf-8")
-    api = HfApi(endpoint=hub.url, token="t")
-    api.create_repo("me/other")
-    api.upload_folder(repo_id="me/other", folder_path=folder)
+    upload(hub, "me/other", folder)
     report = verify("me/other", endpoint=hub.url, device="cpu")
     assert report.differing == ["usage, quintet"]
     assert "the card says 'good 1.0" in check(report, "usage, quintet").detail

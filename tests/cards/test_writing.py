@@ -443,18 +443,14 @@ def test_a_check_takes_a_folder_or_a_readme_and_writes_nothing(checkpoint):
         card(checkpoint, check=True)
 
 
-def test_a_card_on_a_hub_is_checked_with_its_pictures(checkpoint, tmp_path, monkeypatch):
-    from huggingface_hub import HfApi, constants
-    from loopback_hub import LoopbackHub
+def test_a_card_on_a_hub_is_checked_with_its_pictures(checkpoint, tmp_path):
+    from hub_serving import serving, upload
 
     (checkpoint / "curves.png").unlink()
-    monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", True)
-    with LoopbackHub(tmp_path / "hub", tokens={"write": {"user": "tester", "role": "write"}}) as hub:
-        api = HfApi(endpoint=hub.url, token="write")
-        api.create_repo("tester/reviews")
-        api.upload_folder(repo_id="tester/reviews", folder_path=checkpoint)
+    with serving(tmp_path / "hub") as hub:
+        upload(hub, "me/reviews", checkpoint)
         done = subprocess.run(
-            [sys.executable, "-m", "quintet", "card", "tester/reviews", "--check", "--json"],
+            [sys.executable, "-m", "quintet", "card", "me/reviews", "--check", "--json"],
             env={**os.environ, "HF_ENDPOINT": hub.url, "HF_HOME": str(tmp_path / "cache")},
             cwd=tmp_path,
             capture_output=True,

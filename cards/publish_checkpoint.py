@@ -1,4 +1,4 @@
-"""What is published, made ready and checked: a checkpoint folder with its card, or a data set with its card."""
+"""A checkpoint folder made ready to be published, with its card, everything checked."""
 
 from __future__ import annotations
 
@@ -9,18 +9,20 @@ from pathlib import Path
 
 from ..pipelines.errors import PublishError, UsageError
 from .architectures import is_own_family
-from .checking import check_card
+from .checking import check_card, hub_problems, missing_pictures, stray_pictures
+from .existing_card import read_card
+from .facts import FILE_NAME as FACTS_FILE
 from .facts import RunFacts
-from .preflight import CARD_FILE, Content, check_folder, check_recorded, collect, private_names, read_run, reload
+from .number_sources import source_problems
+from .owner_choices import LICENCE_FLAGS, Licence, checked_flags
+from .preflight import Content, check_folder, check_recorded, collect, private_names, read_run, reload
+from .prepared import Prepared, require_ready
 from .publish_plan import LocalFile
-from .publishing import Prepared, size_text
+from .publish_report import size_text
+from .render import FILE_NAME as CARD_FILE
 from .render import Readme, read_readme, render
 from .sharding import INDEX_FILE, WEIGHTS_FILE, Shard, has_room, index_bytes, plan_shards, split_weights
-
-LICENCE_FLAGS = "--license apache-2.0, or --license other --license-name NAME --license-link URL"
-
-Licence = Mapping[str, str | None]
-"""``license``, ``license_name`` and ``license_link``, as the user gave them."""
+from .writing import card as write_card
 
 
 def prepare_checkpoint(
@@ -41,14 +43,14 @@ def prepare_checkpoint(
         PublishError: something is to be corrected first; the message lists all of it.
     """
     name = _existing(folder, repository)
-    licence = _checked(licence)
+    licence = checked_flags(licence)
     content = collect(folder)
     facts, problems = read_run(folder)
     problems = [*content.problems, *check_folder(folder), *problems]
-    readme = _readme(folder)
+    readme = read_card(folder)
     problems += _licence_problems(readme, facts, licence)
     problems += private_names(replace(content, files=_without_card(content)))
-    _raise(name, problems)
+    require_ready(name, problems)
 
     notices: list[str] = []
     shards = _shards(folder)
@@ -64,16 +66,15 @@ def prepare_checkpoint(
     if text is None:
         notices.append("README.md and run.json are written at publishing; a dry run does not say what is in them.")
     else:
-        found = check_card(text, None if card.parent == scratch else facts, folder)
-        blocking = [each for each in found if _is_blocking(each, read_readme(text), card.parent == scratch)]
-        notices += [f"README.md: {each}" for each in found if each not in blocking and card.parent != scratch]
-        problems = [f"README.md: {each}" for each in blocking]
+        refused, doubts = _card_problems(text, facts, folder, is_draft=card.parent == scratch)
+        notices += [f"README.md: {each}" for each in doubts]
+        problems = [f"README.md: {each}" for each in refused]
         problems += private_names(Content({CARD_FILE: card, **_facts_file(content)}))
-    _raise(name, problems)
+    require_ready(name, problems)
     announce("Loading the checkpoint from disk to compare its answers …")
-    _raise(name, check_recorded(folder, facts))
+    require_ready(name, check_recorded(folder, facts))
     problems, remarks = reload(folder, facts)
-    _raise(name, problems)
+    require_ready(name, problems)
     files = {**content.files, **({CARD_FILE: card} if text is not None else {})}
     if shards and dry_run:
         files = _as_if_split(files, shards, scratch)
@@ -110,33 +111,12 @@ def _existing(folder: Path, repository: str) -> str:
     )
 
 
-def _checked(licence: Licence) -> Licence:
-    """The licence in the Hub's spelling.
-
-    Raises:
-        UsageError: the Hub does not have it, or it is ``other`` without a name and a link.
-    """
-    from .writing import checked_licence
-
-    given, name, link = (licence[key] for key in ("license", "license_name", "license_link"))
-    if given is None and (name or link):
-        given = "other"
-    if given is None:
-        return licence
-    return {**licence, "license": checked_licence(given, name, link)}
-
-
-def _readme(folder: Path) -> Readme | None:
-    path = folder / CARD_FILE
-    return read_readme(path.read_text(encoding="utf-8", errors="replace")) if path.is_file() else None
-
-
 def _without_card(content: Content) -> dict[str, Path]:
     return {name: path for name, path in content.files.items() if name != CARD_FILE}
 
 
 def _facts_file(content: Content) -> dict[str, Path]:
-    return {name: path for name, path in content.files.items() if name == "run.json"}
+    return {name: path for name, path in content.files.items() if name == FACTS_FILE}
 
 
 def _licence_problems(readme: Readme | None, facts: RunFacts | None, licence: Licence) -> list[str]:
@@ -175,8 +155,6 @@ def _write_card(
     say: Callable[[str], None],
 ) -> Path:
     """The card for ``repository``, in the folder, or for a dry run in ``scratch``, where facts suffice for one."""
-    from .writing import write_card
-
     if not dry_run:
         say("Writing the card: its snippets are run …")
         return write_card(
@@ -197,13 +175,22 @@ def _write_card(
     return path
 
 
-def _is_blocking(problem: str, readme: Readme, is_draft: bool) -> bool:
-    """Whether a problem of a card stops it: all of our own card's; of one by hand only what a Hub would refuse.
+def _card_problems(text: str, facts: RunFacts | None, folder: Path, *, is_draft: bool) -> tuple[list[str], list[str]]:
+    """What of a card stops its publication, and what is only told: all of our own, of one by hand what a Hub refuses.
 
-    A draft has not run its snippets and drawn its pictures yet, and is not compared with facts that it goes beyond.
+    Args:
+        text: the card.
+        facts: of the checkpoint.
+        folder: the checkpoint's.
+        is_draft: whether it is of a dry run: its snippets did not run, its pictures are not drawn, and the facts do not
+            know of its repository and licence yet, so it is compared with neither.
     """
-    about_facts = "run.json" in problem or "is not in the folder" in problem
-    return not about_facts or (readme.card is not None and not is_draft)
+    refused = [*hub_problems(text), *stray_pictures(text)]
+    if is_draft:
+        return refused, []
+    if read_readme(text).card is not None:
+        return check_card(text, facts, folder), []
+    return refused, [*source_problems(text, facts), *missing_pictures(text, folder)]
 
 
 def _shards(folder: Path) -> list[Shard]:
@@ -249,96 +236,3 @@ def _as_if_split(files: Mapping[str, Path], shards: Sequence[Shard], scratch: Pa
     planned[INDEX_FILE] = scratch / INDEX_FILE
     planned[INDEX_FILE].write_bytes(index_bytes(list(shards)))
     return planned
-
-
-def _raise(name: str, problems: Sequence[str]) -> None:
-    """Raises if there are problems.
-
-    Raises:
-        PublishError: lists them.
-    """
-    problems = [problem if problem.endswith(".") else f"{problem}." for problem in problems]
-    if len(problems) == 1:
-        raise PublishError(f"'{name}' is not ready to be published: {problems[0]} Nothing was changed.")
-    if problems:
-        listed = "".join(f"\n  {number}. {problem}" for number, problem in enumerate(problems, 1))
-        raise PublishError(
-            f"'{name}' is not ready to be published; nothing was changed, {len(problems)} things to correct:{listed}"
-        )
-
-
-# ------------------------------------------------------------------------------------------------ data sets
-
-DATA_SUFFIXES = frozenset({".csv", ".tsv", ".json", ".jsonl", ".parquet", ".arrow", ".txt"})
-
-
-def prepare_dataset(
-    source: Path,
-    repository: str,
-    licence: Licence,
-    *,
-    columns: Mapping[str, str] | None,
-    scratch: Path,
-    announce: Callable[[str], None],
-) -> Prepared:
-    """The files of a data set, with a card, everything checked.
-
-    A card of ours is written anew; one by hand is published as it is.
-
-    Args:
-        source: file or folder of the data.
-        repository: Hub id that the card is to name.
-        licence: as the user gave it.
-        columns: the task's name of a column -> the data set's.
-        scratch: a folder for the card, deleted afterwards.
-        announce: told what takes long.
-
-    Raises:
-        UsageError: there is no such file or folder, or an unknown licence.
-        DataError: the data cannot be read.
-        PublishError: something is to be corrected first.
-    """
-    from ..finetune.data import describe_data
-    from .dataset_card import render_dataset
-
-    licence = _checked(licence)
-    if not source.exists():
-        raise UsageError(f"there is no file or folder '{source.name}'; give the data set's.")
-    name = source.resolve().name
-    files = _data_files(source)
-    strays = [path for path in files if Path(path).suffix not in DATA_SUFFIXES and not _is_beside(path)]
-    problems = [f"{path} is no data file; move it out, so that it is not published by mistake." for path in strays]
-    by_hand = files.get(CARD_FILE)
-    readme = read_readme(by_hand.read_text(encoding="utf-8", errors="replace")) if by_hand else Readme()
-    so_far = readme.metadata or {}
-    if not licence["license"]:
-        licence = {key: so_far.get(key) for key in licence}
-    if not licence["license"]:
-        problems.append(f"no licence is chosen, without which nobody may use it; choose one: {LICENCE_FLAGS}.")
-    _raise(name, problems)
-    announce("Reading the data …")
-    report = describe_data(str(source), columns=columns, validation_fraction=0.0)
-    if by_hand is None or readme.card is not None:
-        files[CARD_FILE] = scratch / CARD_FILE
-        text = render_dataset(report.facts(), report.labels, repository, licence, readme)
-        files[CARD_FILE].write_text(text, encoding="utf-8")
-    found = check_card(files[CARD_FILE].read_text(encoding="utf-8"), None, None)
-    problems = [f"README.md: {each}" for each in found if "run.json" not in each]  # a data set has none
-    problems += private_names(Content({CARD_FILE: files[CARD_FILE]}))
-    _raise(name, problems)
-    prepared = tuple(LocalFile.of(path, at) for path, at in sorted(files.items()))
-    return Prepared(prepared, {}, tuple(report.notices))
-
-
-def _data_files(source: Path) -> dict[str, Path]:
-    if source.is_file():
-        return {source.name: source}
-    return {
-        path.relative_to(source).as_posix(): path
-        for path in sorted(source.rglob("*"))
-        if path.is_file() and not any(part.startswith(".") for part in path.relative_to(source).parts)
-    }
-
-
-def _is_beside(path: str) -> bool:
-    return Path(path).name in (CARD_FILE, "LICENSE", "NOTICE") or Path(path).stem == "LICENSE"

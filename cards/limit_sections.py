@@ -1,0 +1,118 @@
+"""The limits on a card: where the data tells that the checkpoint is weak or was not measured, and wrong answers."""
+
+from __future__ import annotations
+
+from .facts import MistakeFact, RunFacts, SplitFacts
+from .languages import language_name
+from .markdown import code, count, decimal, folded, listed, table
+from .metadata import main_evaluation
+from .phrases import MOST_LABELS, row_count
+
+MOST_MISTAKES = 5
+
+UNBALANCED = 1.5
+"""Rows of the most frequent label over rows of the rarest, from which on the card says so."""
+
+FEW_ROWS = 200
+"""Rows under which a card says that they are few: the interval of an accuracy is then about ± 6 points or wider."""
+
+
+def limits(facts: RunFacts) -> str:
+    """What the data tells about where the checkpoint is weak or was not measured."""
+    points = [*_limits_of_data(facts), *_limits_of_results(facts)]
+    if not points:
+        return ""
+    parts = ["## Limits", "\n".join(f"- {point}" for point in points)]
+    main = main_evaluation(facts)
+    if main is not None and main.mistakes:
+        shown = main.mistakes[:MOST_MISTAKES]
+        title = "Answers farthest off" if main.problem_type == "regression" else "The most confident wrong answers"
+        parts.append(folded(title, _mistake_table(shown, main.problem_type)))
+    return "\n\n".join(parts)
+
+
+def _limits_of_data(facts: RunFacts) -> list[str]:
+    points = []
+    if facts.languages:
+        names = listed([language_name(each) for each in facts.languages])
+        points.append(f"Trained on texts in {names}; other languages were not measured.")
+    train = facts.data.split("train") if facts.data is not None else None
+    if train is not None:
+        points += [*_length_limits(facts, train), *_balance_limits(train)]
+    elif facts.max_length is not None:
+        points.append(_longest(facts.max_length))
+    return points
+
+
+def _length_limits(facts: RunFacts, train: SplitFacts) -> list[str]:
+    at = train.length_percentiles
+    points = []
+    if {"0", "50", "99", "100"} <= set(at):
+        points.append(
+            f"Half of the training texts have at most {at['50']:,.0f} characters, 99 % at most {at['99']:,.0f}; "
+            f"none was shorter than {at['0']:,.0f} or longer than {at['100']:,.0f}."
+        )
+    if facts.max_length is not None:
+        points.append(_longest(facts.max_length))
+    return points
+
+
+def _longest(tokens: int) -> str:
+    return (
+        f"Takes {count(tokens)} tokens in one piece. Quintet reads longer texts in windows; plain transformers needs "
+        "`truncation=True` and then does not see the rest."
+    )
+
+
+def _balance_limits(train: SplitFacts) -> list[str]:
+    histogram = {label: rows for label, rows in train.label_histogram.items() if rows}
+    if len(histogram) < 2:
+        return []
+    most, least = max(histogram, key=lambda each: histogram[each]), min(histogram, key=lambda each: histogram[each])
+    if histogram[most] < UNBALANCED * histogram[least]:
+        return []
+    times = f"{histogram[most] / histogram[least]:.1f} times as many as"
+    counts = f"{code(most)} has {row_count(histogram[most])}, {times} {code(least)} with {count(histogram[least])}"
+    return [f"The training labels are unbalanced: {counts}."]
+
+
+def _limits_of_results(facts: RunFacts) -> list[str]:
+    main = main_evaluation(facts)
+    if main is None:
+        return []
+    points = []
+    names = sorted({each for one in facts.evaluations for each in one.data_name.split(",") if each})
+    if names:
+        points.append(f"Measured on {listed([code(name) for name in names])} only; texts of another kind were not.")
+    scored = [(row, metric) for row in main.per_class for metric in row.metrics if metric.name == "f1" and row.count]
+    if len(scored) > 1:
+        row, metric = min(scored, key=lambda each: each[1].value)
+        points.append(f"The weakest class is {code(row.label)}: F1 {decimal(metric.value)} on {row_count(row.count)}.")
+    unseen = [code(row.label) for row in main.per_class if not row.count]
+    if unseen:
+        points.append(f"Not one row of the {main.split} split has {listed(unseen[:MOST_LABELS], last='or')}.")
+    if main.count < FEW_ROWS:
+        points.append(f"Only {row_count(main.count)} were evaluated: the intervals are wide.")
+    for rule in main.baselines:
+        rival = next((metric for metric in rule.metrics if main.metrics and metric.name == main.metrics[0].name), None)
+        if rival is not None and not _is_better(main.metrics[0].value, rival.value, rival.higher_is_better):
+            points.append(f"It is not better than {rule.name}, which costs nothing.")
+    return points
+
+
+def _is_better(value: float, other: float, higher: bool) -> bool:
+    return value > other if higher else value < other
+
+
+def _mistake_table(mistakes: tuple[MistakeFact, ...], problem_type: str) -> str:
+    last = "error" if problem_type == "regression" else "confidence"
+    rows = [
+        (
+            code(each.text) if each.text_pair is None else f"{code(each.text)} and {code(each.text_pair)}",
+            code(each.label),
+            code(each.prediction),
+            f"{each.confidence:.3f}",
+        )
+        for each in mistakes
+    ]
+    return table(("text", "true", "answer", last), rows, left=3)

@@ -1,0 +1,64 @@
+"""Pieces of sentences about facts that several sections of a card share."""
+
+from __future__ import annotations
+
+from .facts import DataFacts, MetricFact
+from .markdown import code, count, decimal, listed
+
+MOST_LABELS = 10
+"""Labels that a sentence names; more are counted."""
+
+MOST_CLASSES = 30
+"""Rows that a table of classes or labels shows at once; a longer one is folded."""
+
+
+def data_names(data: DataFacts) -> str:
+    """The data sets by their names: `` `a`, `b` and `c` ``."""
+    return listed([code(name) for name in data.name.split(",")])
+
+
+def data_sentence(data: DataFacts) -> str:
+    """Where the data is from, its revision and licence, and which of its columns were read."""
+    places = {
+        "hub": "on the Hub",
+        "local": "local files; recorded are their names and contents' hashes",
+        "url": "from the web",
+        "memory": "rows given in memory",
+    }
+    sentence = f"{data_names(data)} ({places[data.kind]})"
+    for name, value in (("configuration", data.config), ("revision", data.revision), ("licence", data.licence)):
+        if value:
+            sentence += f", {name} {code(value)}"
+    if data.columns:
+        sentence += (
+            f"; columns {listed([f'{code(ours)} from {code(theirs)}' for ours, theirs in data.columns.items()])}"
+        )
+    return sentence + "."
+
+
+def row_count(number: int) -> str:
+    """``1,200 rows``."""
+    return f"{count(number)} row{'' if number == 1 else 's'}"
+
+
+def level_text(level: float) -> str:
+    """The level of an interval, a fraction in [0, 1], as ``95 %``."""
+    return f"{100 * level:g} %"
+
+
+def interval(metric: MetricFact) -> str:
+    """``0.8400 – 0.9500``; an empty text for a metric without one."""
+    if metric.low is None or metric.high is None:
+        return ""
+    return f"{decimal(metric.low)} – {decimal(metric.high)}"
+
+
+def value_with_interval(metric: MetricFact) -> str:
+    """``0.9000 (0.8400 – 0.9500)``; the value alone of a metric without an interval."""
+    between = interval(metric)
+    return f"{decimal(metric.value)} ({between})" if between else decimal(metric.value)
+
+
+def capital(text: str) -> str:
+    """``text`` with a capital at its beginning, all else as it is."""
+    return text[:1].upper() + text[1:]

@@ -1,0 +1,136 @@
+"""The training on a card: its data with splits and labels, settings, course, machine and cost."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from .facts import DataFacts, HardwareFacts, RunFacts, SplitFacts, TrainingFacts
+from .markdown import block, code, count, decimal, duration, folded, listed, share, size, table
+from .metadata import metric_title
+from .phrases import MOST_CLASSES, capital, data_sentence, row_count
+
+CURVES = "curves.png"
+"""File of the picture of loss and metric over the steps."""
+
+
+def training_data(facts: RunFacts) -> str:
+    """Name, revision, splits with rules, seeds and fingerprints, and labels of what it was trained on."""
+    data = facts.data
+    if data is None:
+        return ""
+    parts = ["## Training data", data_sentence(data)]
+    if data.splits:
+        rows = [
+            (
+                split.name,
+                split.rule,
+                "" if split.seed is None else str(split.seed),
+                count(split.rows),
+                "" if split.duplicates is None else count(split.duplicates),
+                code(split.fingerprint),
+            )
+            for split in data.splits
+        ]
+        parts.append(table(("split", "rule", "seed", "rows", "repeated texts", "sha256 of the contents"), rows, left=2))
+    histogram = _label_table(data)
+    if histogram:
+        parts.append(histogram)
+    means = [f"{split.name} {decimal(split.label_mean)}" for split in data.splits if split.label_mean is not None]
+    if means:
+        parts.append(f"Mean of the numbers: {listed(means)}.")
+    if data.leakage:
+        both = [f"{count(texts)} in {pair.replace('/', ' and ')}" for pair, texts in data.leakage.items() if texts]
+        parts.append(f"Texts that are in two splits: {', '.join(both)}." if both else "No text is in two splits.")
+    if data.rejected_rows:
+        parts.append(f"Left out: {row_count(data.rejected_rows)} that could not be used.")
+    return "\n\n".join(parts)
+
+
+def training(facts: RunFacts) -> str:
+    """How it was trained: command, changed settings, all of them folded, course, machine and cost."""
+    parts = []
+    if facts.command:
+        parts.append("Repeated by")
+        parts.append(block(facts.command, "bash"))
+    changed = [(code(name), code(_value(facts.settings.get(name)))) for name in facts.changed_settings]
+    if changed:
+        parts += ["Settings that differ from the defaults:", table(("setting", "value"), changed, left=2)]
+    if facts.settings:
+        every = [(code(name), code(_value(value))) for name, value in sorted(facts.settings.items())]
+        parts.append(folded("All settings", table(("setting", "value"), every, left=2)))
+    if facts.training is not None:
+        parts.append(table(("training", ""), _course(facts, facts.training), left=2))
+        parts += [f"{capital(note)}." for note in facts.training.notes]
+    if CURVES in facts.pictures:
+        metric = facts.training.metric if facts.training is not None else None
+        what = f"loss and {metric_title(metric)}" if metric else "loss"
+        parts.append(f"![{capital(what)} over the steps]({CURVES})")
+    return "\n\n".join(["## Training", *parts]) if parts else ""
+
+
+def _label_table(data: DataFacts) -> str:
+    splits = [split for split in data.splits if split.label_histogram]
+    labels = list(dict.fromkeys(label for split in splits for label in split.label_histogram))
+    if not labels:
+        return ""
+    rows = [(code(label), *(_label_count(split, label) for split in splits)) for label in labels]
+    made = table(("label", *(split.name for split in splits)), rows)
+    return made if len(labels) <= MOST_CLASSES else folded(f"{len(labels)} labels", made)
+
+
+def _label_count(split: SplitFacts, label: str) -> str:
+    rows = split.label_histogram.get(label, 0)
+    return f"{count(rows)} ({share(rows, max(split.rows, 1))})"
+
+
+def _course(facts: RunFacts, run: TrainingFacts) -> list[tuple[str, str]]:
+    """The rows of the table of the training; those that are unknown are left out."""
+    best = None
+    if run.best_step is not None:
+        best = f"step {count(run.best_step)}"
+        if run.metric and run.best_metric is not None:
+            best += f", {metric_title(run.metric)} {decimal(run.best_metric)} on validation"
+    processes = f"{run.processes} process{'es' if run.processes > 1 else ''}"
+    threads = f" of {run.threads} threads" if run.threads else ""
+    rows: list[tuple[str, str | None]] = [
+        ("steps", f"{count(run.steps)} ({run.epochs:g} epochs)"),
+        ("kept", best),
+        ("ended by", run.stopped_by),
+        ("training loss, last epoch", None if run.train_loss is None else decimal(run.train_loss)),
+        ("time", None if run.seconds is None else duration(run.seconds)),
+        ("samples a second", None if run.samples_per_second is None else f"{run.samples_per_second:,.0f}"),
+        ("peak memory", None if run.peak_memory_bytes is None else size(run.peak_memory_bytes)),
+        ("peak accelerator memory", None if run.peak_gpu_memory_bytes is None else size(run.peak_gpu_memory_bytes)),
+        ("energy", None if run.energy_watt_hours is None else f"{run.energy_watt_hours:,.1f} Wh"),
+        ("hardware", _machine(facts.hardware)),
+        ("run as", f"{processes}{threads}" + (f" on {run.device}" if run.device else "")),
+        ("number format", run.precision),
+        ("taken up again", None if not run.resumes else f"{run.resumes} times"),
+        ("seed", None if facts.seed is None else str(facts.seed)),
+    ]
+    return [(name, value) for name, value in rows if value]
+
+
+def _machine(hardware: HardwareFacts | None) -> str | None:
+    if hardware is None:
+        return None
+    parts = [
+        *hardware.gpus,
+        hardware.cpu,
+        None if hardware.cores is None else f"{hardware.cores} cores",
+        None if hardware.memory_gib is None else f"{hardware.memory_gib:g} GiB",
+        "bfloat16 units" if hardware.bf16_units else None,
+    ]
+    return ", ".join(part for part in parts if part) or None
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name}={_value(item)}" for name, item in value.items()) or "none"
+    if isinstance(value, list | tuple):
+        return ", ".join(map(_value, value)) or "none"
+    if value is None:
+        return "none"
+    return value if isinstance(value, str) else json.dumps(value)
