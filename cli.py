@@ -14,6 +14,7 @@ import functools
 import inspect
 import json
 import os
+import shlex
 import sys
 import traceback
 import warnings
@@ -160,13 +161,23 @@ def _console(*, stderr: bool = False) -> Console:
     return Console(stderr=stderr, highlight=False, soft_wrap=True)
 
 
-def _mapping(text: str | None, name: str) -> dict[str, str]:
+def _mapping(text: str | None, name: str, *, has_lists: bool = False) -> dict[str, str]:
     """``text=review,label=stars`` as a dictionary.
+
+    Args:
+        text: as typed.
+        name: of the option, for the error.
+        has_lists: whether a value may hold commas: what has no ``=`` then belongs to the value before it.
 
     Raises:
         UsageError: an entry has no ``=``.
     """
-    entries = _list(text)
+    entries: list[str] = []
+    for entry in _list(text):
+        if has_lists and entries and "=" not in entry:
+            entries[-1] += f",{entry}"
+        else:
+            entries.append(entry)
     wrong = [entry for entry in entries if "=" not in entry]
     if wrong:
         raise UsageError(f"{name} '{text}' must be name=value pairs with commas between; '{wrong[0]}' has no '='.")
@@ -283,7 +294,7 @@ def run(
         settings["truncation"] = True
     if on_error is not None:
         settings["on_error"] = on_error
-    settings |= {name: _read_value(value) for name, value in _mapping(options, "--options").items()}
+    settings |= {name: _read_value(value) for name, value in _mapping(options, "--options", has_lists=True).items()}
     with _progress("rows") as bar:
         summary = run_(
             task,
@@ -430,7 +441,8 @@ def _finetune(**given: Any) -> Answer:
     def show(console: Console) -> None:
         for evaluation in result.evaluations:
             _print_evaluation(console, evaluation)
-        console.print(f'next: quintet run {settings.task} --model {settings.output} "…"')
+        model = shlex.quote(str(settings.output))
+        console.print(f'next: quintet run {settings.task} --model {model} "…"', markup=False)
 
     return Answer(to_json(result), show)
 
@@ -455,7 +467,7 @@ def _print_plan(console: Console, plan: DryRun) -> None:
     console.print(f"steps: {plan.steps:,} ({plan.steps_per_epoch:,} an epoch), {pace}")
     memory, state = plan.peak_memory_bytes / 2**20, plan.state_bytes / 2**20
     console.print(f"memory: {memory:,.0f} MiB in three real steps, of which {state:,.0f} MiB hold the state")
-    console.print(f"next: {plan.command}")
+    console.print(f"next: {plan.command}", markup=False)
 
 
 _SETTINGS = {item.name: item for item in dataclasses.fields(FinetuneSettings)}
@@ -623,7 +635,9 @@ def _print_evaluation(console: Console, facts: EvaluationFacts, *, mistakes: int
         )
     console.print(table, soft_wrap=False)
     if facts.per_class:
-        names = list(dict.fromkeys(metric.name for row in facts.per_class for metric in row.metrics))
+        from .cards.phrases import class_metrics
+
+        names = class_metrics(facts.per_class)
         classes = Table(box=None, header_style="bold")
         for heading in ("class", "rows", *names):
             classes.add_column(heading, justify="left" if heading == "class" else "right")
@@ -665,6 +679,7 @@ def card(
     ] = False,
 ) -> Answer:
     """Write a checkpoint's card, README.md, from its facts: results, data, settings, limits, and usage that was run."""
+    from .cards.publish_target import nearest_repository
     from .cards.writing import card as card_
 
     report = card_(
@@ -688,7 +703,8 @@ def card(
             console.print(f"note: {note}", markup=False)
         if report.written:
             console.print(f"card: {report.path}", markup=False)
-            console.print(f"next: quintet publish {checkpoint} me/{report.name}", markup=False)
+            target = nearest_repository(report.name)
+            console.print(f"next: quintet publish {shlex.quote(checkpoint)} {target}", markup=False)
         else:
             console.print(report.summary, markup=False)
 
@@ -737,8 +753,9 @@ def _print_publication(console: Console, report: PublishReport) -> None:
     """What a person should know, what was done, and the URL last."""
     for notice in report.notices:
         console.print(f"note: {notice}", style="dim", markup=False)
+    files = "1 file" if report.fetched == 1 else f"{report.fetched} files"
     said = {
-        "published": f"published: commit {str(report.commit)[:12]}, {report.fetched} files fetched again and equal",
+        "published": f"published: commit {str(report.commit)[:12]}, {files} fetched again and equal",
         "unchanged": "nothing to do: everything is there already",
         "planned": "a dry run: nothing was changed",
     }

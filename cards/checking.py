@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from .facts import RunFacts
-from .languages import is_language
+from .languages import is_language, unknown_language
 from .metadata import LICENCES, PIPELINE_TAGS, REPOSITORY, as_list, is_number
 from .number_sources import FIX, source_problems
 from .render import read_readme
@@ -30,8 +30,11 @@ def check_card(text: str, facts: RunFacts | None, folder: Path | None = None) ->
         folder: in which the pictures must be; None does not look.
     """
     refused = hub_problems(text)
-    if read_readme(text).problem:  # nobody knows what else of it is front matter
+    readme = read_readme(text)
+    if readme.problem:  # nobody knows what else of it is front matter
         return refused
+    if readme.damage:  # nor what is a person's own
+        return [*refused, readme.damage]
     pictures = [*stray_pictures(text), *missing_pictures(text, folder)] if folder is not None else []
     return [*refused, *source_problems(text, facts), *pictures]
 
@@ -88,8 +91,7 @@ def _refused(values: Mapping[str, Any]) -> Iterator[str]:
         yield "license 'other' has no license_name and license_link; `quintet card --license-name … --license-link …`"
     for code in as_list(values.get("language")):
         if not is_language(code):
-            reason = "YAML reads an unquoted no as False: write 'no'" if code is False else "expected such as en or zh"
-            yield f"language {code!r} is no code of ISO 639; {reason}"
+            yield unknown_language(code)
     for base in as_list(values.get("base_model")):
         if not isinstance(base, str) or not REPOSITORY.fullmatch(base):
             yield f"base_model {_short(base)} is no Hub id; the Hub refuses paths, so name a repository or leave it out"

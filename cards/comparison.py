@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from .facts import EvaluationFacts, MetricFact
-from .metadata import METRIC_IDS, metric_title
+from .metadata import METRIC_IDS, is_number, metric_title
 
 Kind = Literal["metric", "interval", "class", "confusion", "baseline", "count"]
 """What a number is: a metric over the split, an end of its interval, one of a class, a cell, a baseline's, or rows."""
@@ -23,6 +23,8 @@ _WRITTEN = re.compile(r"-?\d+(?:[.,]\d+)*")
 
 METRIC_PLACES = 4
 """Places to which a card rounds its metrics."""
+
+_ENDS = (" (lower end)", " (upper end)")
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,11 @@ class NumberCheck:
     tolerance: float
 
     @property
+    def is_end(self) -> bool:
+        """Whether it is an end of an interval."""
+        return self.name.endswith(_ENDS)
+
+    @property
     def is_equal(self) -> bool | None:
         """Whether all that state it agree with the recomputation; without one None, or False if they differ."""
         if self.recomputed is not None:
@@ -64,13 +71,25 @@ class NumberCheck:
 
 @dataclass(frozen=True)
 class CardNumber:
-    """A metric in the index of results of a card's front matter, as it stands there."""
+    """A metric in the index of results of a card's front matter, as it stands there.
+
+    Attributes:
+        data: name of its data set.
+        split: name of its split.
+        kind: type of the metric, by which the Hub knows it.
+        name: of the metric; the type where there is none.
+        value: whatever stands there.
+        data_type: Hub id of the data set, or what stands in its place.
+        result: position of its result in the index, counted from 0.
+    """
 
     data: str
     split: str
     kind: str
     name: str
     value: Any
+    data_type: str = ""
+    result: int = 0
 
 
 def is_close(stated: float, value: float, tolerance: float) -> bool:
@@ -81,40 +100,58 @@ def is_close(stated: float, value: float, tolerance: float) -> bool:
 def card_numbers(front_matter: Mapping[str, Any]) -> list[CardNumber]:
     """The metrics in the ``model-index`` of a card's front matter; what is no metric there is left out."""
     found = []
-    for model in _mappings(front_matter.get("model-index")):
-        for result in _mappings(model.get("results")):
-            dataset = result.get("dataset")
-            data = dataset if isinstance(dataset, Mapping) else {}
-            for metric in _mappings(result.get("metrics")):
-                kind = str(metric.get("type", ""))
-                found.append(
-                    CardNumber(
-                        data=str(data.get("name", "")),
-                        split=str(data.get("split", "")),
-                        kind=kind,
-                        name=str(metric.get("name", kind)),
-                        value=metric.get("value"),
-                    )
+    models = _mappings(front_matter.get("model-index"))
+    results = [result for model in models for result in _mappings(model.get("results"))]
+    for number, result in enumerate(results):
+        dataset = result.get("dataset")
+        data = dataset if isinstance(dataset, Mapping) else {}
+        for metric in _mappings(result.get("metrics")):
+            kind = str(metric.get("type", ""))
+            found.append(
+                CardNumber(
+                    data=str(data.get("name", "")),
+                    split=str(data.get("split", "")),
+                    kind=kind,
+                    name=str(metric.get("name", kind)),
+                    value=metric.get("value"),
+                    data_type=str(data.get("type", "")),
+                    result=number,
                 )
+            )
     return found
 
 
 def numbers_of(evaluation: EvaluationFacts) -> dict[str, tuple[Kind, float]]:
-    """Every number of an evaluation that the same rows and weights give again, by its name."""
-    numbers: dict[str, tuple[Kind, float]] = {"rows": ("count", float(evaluation.count))}
+    """Every number of an evaluation that the same rows and weights give again, by its name.
+
+    One that is stated again under the name of another has a name of its own, which a recomputation does not have.
+    """
+    numbers: dict[str, tuple[Kind, float]] = {}
+    for name, kind, value in _named_numbers(evaluation):
+        while name in numbers:
+            name += " (again)"
+        numbers[name] = (kind, value)
+    return numbers
+
+
+def _named_numbers(evaluation: EvaluationFacts) -> Iterator[tuple[str, Kind, float]]:
+    yield "rows", "count", float(evaluation.count)
     for metric in evaluation.metrics:
-        numbers |= _with_interval(metric, metric.name, "metric")
+        yield from _with_interval(metric, metric.name, "metric")
     for row in evaluation.per_class:
-        numbers[f"{row.label}: rows"] = ("class", float(row.count))
+        yield f"{row.label}: rows", "class", float(row.count)
         for metric in row.metrics:
-            numbers |= _with_interval(metric, f"{row.label}: {metric.name}", "class")
-    for label, counts in zip(evaluation.labels, evaluation.confusion or (), strict=False):
-        for other, count in zip(evaluation.labels, counts, strict=False):
-            numbers[f"{label} taken for {other}"] = ("confusion", float(count))
+            yield from _with_interval(metric, f"{row.label}: {metric.name}", "class")
+    for at, counts in enumerate(evaluation.confusion or ()):
+        for other, count in enumerate(counts):
+            yield f"{_label(evaluation, at)} taken for {_label(evaluation, other)}", "confusion", float(count)
     for baseline in evaluation.baselines:
         for metric in baseline.metrics:
-            numbers |= _with_interval(metric, f"{baseline.name}: {metric.name}", "baseline")
-    return numbers
+            yield from _with_interval(metric, f"{baseline.name}: {metric.name}", "baseline")
+
+
+def _label(evaluation: EvaluationFacts, at: int) -> str:
+    return evaluation.labels[at] if at < len(evaluation.labels) else f"class {at + 1}"
 
 
 def compare_numbers(
@@ -123,7 +160,7 @@ def compare_numbers(
     on_card: Sequence[CardNumber],
     tolerance: float,
 ) -> list[NumberCheck]:
-    """A check for each number that the record of an evaluation or the card states.
+    """A check for each number that the record of an evaluation or the card states, each time that the card does.
 
     What the record does not state is not asked for: later versions of Quintet may measure more.
 
@@ -134,13 +171,15 @@ def compare_numbers(
         tolerance: as in `NumberCheck`.
     """
     now = numbers_of(recomputed) if recomputed is not None else None
-    stated = {name: number.value for number in on_card if (name := _name_in_facts(number, recorded)) is not None}
+    stated: dict[str | None, list[float | None]] = {}
+    for number in on_card:
+        stated.setdefault(_name_in_facts(number, recorded), []).append(as_number(number.value))
     checks = []
     for name, (kind, before) in numbers_of(recorded).items():
         # What the record has and the recomputation has not is NaN, which equals nothing.
         value = None if now is None else now.get(name, (kind, math.nan))[1]
-        card = as_number(stated[name]) if name in stated else None
-        checks.append(NumberCheck(recorded.data_name, recorded.split, name, kind, card, before, value, tolerance))
+        for card in stated.get(name, [None]):
+            checks.append(NumberCheck(recorded.data_name, recorded.split, name, kind, card, before, value, tolerance))
     for number in on_card:
         if _name_in_facts(number, recorded) is None:
             card = as_number(number.value)
@@ -148,42 +187,61 @@ def compare_numbers(
     return checks
 
 
+def owners(numbers: Sequence[CardNumber], evaluations: Sequence[EvaluationFacts]) -> list[int | None]:
+    """Which of the evaluations each number of the card is one of, by data set and split; None where it is of none.
+
+    Of several evaluations of one split, the first result on the card is of the first of them, and so on.
+    """
+    found: dict[int, int | None] = {}
+    for number in numbers:
+        if number.result in found:
+            continue
+        alike = [index for index, one in enumerate(evaluations) if belongs_to(number, one)]
+        free = [index for index in alike if index not in found.values()]
+        found[number.result] = next(iter([*free, *alike[-1:]]), None)
+    return [found[number.result] for number in numbers]
+
+
 def belongs_to(number: CardNumber, evaluation: EvaluationFacts) -> bool:
-    """Whether a number of the card is one of this evaluation, by data set and split."""
-    return number.split == evaluation.split and number.data == (evaluation.data_name or "not recorded")
+    """Whether a number of the card is one of this evaluation, by split and by the data set's name or Hub id."""
+    name = evaluation.data_name or "not recorded"
+    return number.split == evaluation.split and name in (number.data, number.data_type)
 
 
 def as_number(value: Any) -> float:
     """``value`` as it stands on a card as a number; NaN, which equals nothing, where it is none."""
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    return float(value) if is_number else math.nan
+    return float(value) if is_number(value) else math.nan
 
 
 def changed_lines(card: str, rendered: str) -> list[tuple[str, str]]:
     """Lines of a card with numbers that its facts do not give, each with the line that they give, or an empty text.
 
-    A line is compared with the rendered lines of the same words. The layout may be that of another version of Quintet,
-    so of a line with other words only the decimals are looked at: each must be somewhere in what the facts give. A
-    number counts as the same if it is when both are rounded to the places that they have in common.
+    A line is compared with the one of the same words in its place. The layout may be that of another version of
+    Quintet, so a line that stands elsewhere may be any of the same words, and of a line with other words only the
+    decimals are looked at: each must be somewhere in what the facts give. A number counts as the same if it is when
+    both are rounded to the places that they have in common.
 
     Args:
         card: what Quintet wrote of a card, without what a person did.
         rendered: the card that the facts give now.
     """
+    lines, given = ([line.rstrip() for line in text.splitlines()] for text in (card, rendered))
+    words, given_words = ([_WRITTEN.sub("#", line) for line in each] for each in (lines, given))
     known: dict[str, list[str]] = {}
-    for line in rendered.splitlines():
-        known.setdefault(_WRITTEN.sub("#", line.rstrip()), []).append(line.rstrip())
+    for line, skeleton in zip(given, given_words, strict=True):
+        known.setdefault(skeleton, []).append(line)
     numbers = set(_WRITTEN.findall(rendered))
     changed = []
-    for line in map(str.rstrip, card.splitlines()):
-        written = _WRITTEN.findall(line)
-        lines = known.get(_WRITTEN.sub("#", line), [])
-        if any(all(map(_is_same_written, written, _WRITTEN.findall(other))) for other in lines):
-            continue
-        if lines:
-            changed.append((line, difflib.get_close_matches(line, lines, n=1, cutoff=0)[0]))
-        elif not all(any(_is_same_written(one, other) for other in numbers) for one in written if "." in one):
-            changed.append((line, ""))
+    for kind, start, end, at, _ in difflib.SequenceMatcher(None, words, given_words, autojunk=False).get_opcodes():
+        for offset, line in enumerate(lines[start:end]):
+            alike = [given[at + offset]] if kind == "equal" else known.get(words[start + offset], [])
+            written = _WRITTEN.findall(line)
+            if any(all(map(_is_same_written, written, _WRITTEN.findall(other))) for other in alike):
+                continue
+            if alike:
+                changed.append((line, difflib.get_close_matches(line, alike, n=1, cutoff=0)[0]))
+            elif not all(any(_is_same_written(one, other) for other in numbers) for one in written if "." in one):
+                changed.append((line, ""))
     return changed
 
 
@@ -201,22 +259,25 @@ def _is_same_written(stated: str, given: str) -> bool:
     return "." in stated and abs(first - second) <= 0.5 * 10.0 ** -min(places)
 
 
-def _with_interval(metric: MetricFact, name: str, kind: Kind) -> Iterator[tuple[str, tuple[Kind, float]]]:
-    yield name, (kind, metric.value)
+def _with_interval(metric: MetricFact, name: str, kind: Kind) -> Iterator[tuple[str, Kind, float]]:
+    yield name, kind, metric.value
     ends: Kind = "interval" if kind == "metric" else kind
-    if metric.low is not None:
-        yield f"{name} (lower end)", (ends, metric.low)
-    if metric.high is not None:
-        yield f"{name} (upper end)", (ends, metric.high)
+    for end, value in zip(_ENDS, (metric.low, metric.high), strict=True):
+        if value is not None:
+            yield f"{name}{end}", ends, value
 
 
 def _name_in_facts(number: CardNumber, evaluation: EvaluationFacts) -> str | None:
-    """The name in the facts of a metric on the card; its title tells more than its type, which several may share."""
+    """The name in the facts of a metric on the card; its title tells more than its type, which several may share.
+
+    A title of one metric with the type of another is none: people read the one, and the Hub sorts by the other.
+    """
     names = [metric.name for metric in evaluation.metrics]
+    of_type = [name for name in names if number.kind in (name, METRIC_IDS.get(name))]
     for name in names:
         if number.name in (metric_title(name), name):
-            return name
-    return next((name for name in names if number.kind in (name, METRIC_IDS.get(name))), None)
+            return name if name in of_type else None
+    return next(iter(of_type), None)
 
 
 def _mappings(value: Any) -> list[Mapping[str, Any]]:

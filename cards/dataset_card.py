@@ -7,8 +7,11 @@ from typing import Any
 
 from .facts import DataFacts
 from .markdown import code, count, table
+from .marks import CARD_END, WORDS_END, WORDS_START
 from .metadata import front_matter
-from .render import CARD_END, CARD_START, WORDS_END, WORDS_START, Readme
+from .render import Readme
+
+CARD_START = "<!-- quintet card: written by `quintet publish --dataset`; edit only between the marks of own words -->"
 
 SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))
 """Rows below which the Hub has a category of size, and its name."""

@@ -48,10 +48,14 @@ def _card_to_check(checkpoint: str | Path) -> tuple[Path, Path, str]:
     return card_path, place.folder, place.name
 
 
-def read_card(folder: Path) -> Readme | None:
-    """The README.md of a checkpoint taken apart, whatever is wrong with it; None where it has none."""
-    path = folder / FILE_NAME
-    return read_readme(path.read_text(encoding="utf-8", errors="replace")) if path.is_file() else None
+def read_strictly(path: Path) -> Readme | None:
+    """A README.md that is to be written again or published, taken apart; None where there is none, or a blank one.
+
+    Raises:
+        DataError: it is not text in UTF-8, so that something a person wrote would be lost.
+    """
+    text = read_text(path) if path.is_file() else ""
+    return read_readme(text) if text.strip() else None
 
 
 def read_recorded(folder: Path, name: str) -> RunFacts | None:
@@ -72,10 +76,12 @@ def read_text(path: Path) -> str:
     """The content of a file.
 
     Raises:
-        DataError: it is not text in UTF-8.
+        DataError: it cannot be read, or is not text in UTF-8.
     """
     try:
         return path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise DataError(f"{path.name} cannot be read ({error.strerror}); make it readable") from error
     except UnicodeDecodeError as error:
         reason = f"{error.reason} at byte {error.start}"
         raise DataError(f"{path.name} is not text in UTF-8 ({reason}); save it in UTF-8") from error

@@ -13,10 +13,12 @@ from pathlib import Path
 from typing import Any, Literal
 
 from .facts_io import FactsError, from_json, read_json, to_json, write_json
+from .facts_values import MOST_RESAMPLES, check_values
 
 __all__ = [
     "CHECKPOINT_PLACEHOLDER",
     "FILE_NAME",
+    "MOST_RESAMPLES",
     "SCHEMA",
     "BaselineFact",
     "CalibrationFacts",
@@ -267,7 +269,8 @@ class EvaluationFacts:
         fingerprint: of the split, as in `SplitFacts`.
         checkpoint: name of what was evaluated; base name, Hub id or embedded name.
         weights_sha256: sha256 of the weight file evaluated; None for weights in memory or in several files.
-        protocol: settings that change the numbers: dtype, windows or truncation, label map, bootstrap and its seed.
+        protocol: settings that change the numbers: dtype, windows or truncation, label map, bootstrap and its seed;
+            ``rows``: ``by content`` where resamples draw rows in the order of their contents, else in that of the file.
         labels: class names in the order of ``confusion``; empty for regression.
         problem_type: ``single_label_classification``, ``multi_label_classification`` or ``regression``.
         metrics: over the whole split; the first is the one to look at.
@@ -429,18 +432,20 @@ def read_facts(path: str | Path) -> RunFacts:
     """The facts in ``path``, a file or a checkpoint folder with a ``run.json``.
 
     Raises:
-        FactsError: no such file, broken JSON, a newer layout, an unknown or missing key, or a value of another type;
-            the message names file and key.
+        FactsError: no such file, broken JSON, a newer layout, an unknown or missing key, or a value of another type or
+            one that cannot be; the message names file and key.
     """
-    return from_json(RunFacts, *read_json(path, FILE_NAME), schema=SCHEMA)
+    data, source = read_json(path, FILE_NAME)
+    return check_values(from_json(RunFacts, data, source, schema=SCHEMA), source)
 
 
 def write_facts(facts: RunFacts, path: str | Path) -> None:
     """Writes ``facts`` to ``path``, a file or a folder; whole or not at all. The same facts give the same bytes.
 
     Raises:
-        FactsError: a number is NaN or infinite, or a value has another type than its field; the message names the key.
+        FactsError: a number is NaN or infinite, or a value has another type than its field or cannot be; the message
+            names the key.
         OSError: the folder cannot be written to.
     """
     checked = from_json(RunFacts, to_json(facts), FILE_NAME, schema=SCHEMA)  # 3 in a field for floats becomes 3.0
-    write_json(to_json(checked), path, FILE_NAME)
+    write_json(to_json(check_values(checked, FILE_NAME)), path, FILE_NAME)

@@ -15,6 +15,9 @@ from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_
 
 Facts = TypeVar("Facts")
 
+DEEPEST = 40
+"""Levels of lists and objects within each other; facts have nine."""
+
 
 class FactsError(ValueError):
     """Facts cannot be read or written; the message names file and key."""
@@ -87,7 +90,10 @@ def read_json(path: str | Path, file_name: str) -> tuple[Any, str]:
     """
     file = _file(path, file_name)
     try:
-        return json.loads(file.read_text(encoding="utf-8"), parse_constant=_refuse_constant), file.name
+        text = file.read_text(encoding="utf-8")
+        data = json.loads(text, parse_constant=_refuse_constant, parse_float=_finite, parse_int=_of_64_bits)
+        _check_depth(data)
+        return data, file.name
     except FileNotFoundError:
         raise FactsError(
             f"there is no {file.name} in '{file.parent.name or '.'}'; "
@@ -95,6 +101,10 @@ def read_json(path: str | Path, file_name: str) -> tuple[Any, str]:
         ) from None
     except OSError as error:
         raise FactsError(f"{file.name} cannot be read: {error.strerror or error}") from error
+    except RecursionError:
+        raise FactsError(
+            f"{file.name} is nested too deeply to be facts; write it again with `quintet evaluate`"
+        ) from None
     except ValueError as error:  # broken JSON, or bytes that are not UTF-8
         raise FactsError(f"{file.name} is not valid JSON: {error}; write it again with `quintet evaluate`") from error
 
@@ -121,6 +131,34 @@ def write_json(data: Any, path: str | Path, file_name: str) -> None:
 
 def _refuse_constant(name: str) -> float:
     raise ValueError(f"{name} is not a JSON number")
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(f"{text[:60]} is larger than any number")
+    return number
+
+
+def _of_64_bits(text: str) -> int:
+    number = int(text)
+    if abs(number) >= 2**63:
+        raise ValueError(f"{text[:60]} has more than 64 bits")
+    return number
+
+
+def _check_depth(data: Any) -> None:
+    """Nothing, if lists and objects stand in each other no deeper than `DEEPEST`; what reads them is recursive."""
+    level = [data]
+    for _ in range(DEEPEST):
+        level = [item for each in level for item in _items(each)]
+        if not level:
+            return
+    raise RecursionError
+
+
+def _items(value: Any) -> list[Any]:
+    return list(value.values()) if isinstance(value, dict) else value if isinstance(value, list) else []
 
 
 def _file(path: str | Path, file_name: str) -> Path:

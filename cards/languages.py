@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 
 # fmt: off
@@ -46,6 +47,17 @@ SPECIAL = ("code", "multilingual")
 def language_name(code: str) -> str:
     """The English name of a language; the code itself for one that ISO 639-1 does not have."""
     return LANGUAGES.get(code, code)
+
+
+def unknown_language(code: object) -> str:
+    """The sentence about what `is_language` refuses."""
+    if code is False:
+        hint = "YAML reads an unquoted no as False: write 'no'"
+    else:
+        by_name = {name.lower(): known for known, name in LANGUAGES.items()}
+        near = difflib.get_close_matches(code.lower(), by_name, n=1) if isinstance(code, str) else ()
+        hint = f"did you mean {by_name[near[0]]}?" if near else "expected one such as en or zh"
+    return f"language {code!r} is no code of ISO 639; {hint}"
 
 
 def is_language(code: object) -> bool:

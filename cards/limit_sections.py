@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from .facts import MistakeFact, RunFacts, SplitFacts
+from .facts import EvaluationFacts, MistakeFact, RunFacts, SplitFacts
 from .languages import language_name
-from .markdown import code, count, decimal, folded, listed, table
+from .markdown import code, count, decimal, folded, listed, plain, table
 from .metadata import main_evaluation
-from .phrases import MOST_LABELS, row_count
+from .phrases import MOST_LABELS, label_names, row_count
 
 MOST_MISTAKES = 5
 
@@ -84,19 +84,35 @@ def _limits_of_results(facts: RunFacts) -> list[str]:
     names = sorted({each for one in facts.evaluations for each in one.data_name.split(",") if each})
     if names:
         points.append(f"Measured on {listed([code(name) for name in names])} only; texts of another kind were not.")
-    scored = [(row, metric) for row in main.per_class for metric in row.metrics if metric.name == "f1" and row.count]
-    if len(scored) > 1:
-        row, metric = min(scored, key=lambda each: each[1].value)
-        points.append(f"The weakest class is {code(row.label)}: F1 {decimal(metric.value)} on {row_count(row.count)}.")
-    unseen = [code(row.label) for row in main.per_class if not row.count]
-    if unseen:
-        points.append(f"Not one row of the {main.split} split has {listed(unseen[:MOST_LABELS], last='or')}.")
+    points += _class_limits(main)
     if main.count < FEW_ROWS:
         points.append(f"Only {row_count(main.count)} were evaluated: the intervals are wide.")
     for rule in main.baselines:
         rival = next((metric for metric in rule.metrics if main.metrics and metric.name == main.metrics[0].name), None)
         if rival is not None and not _is_better(main.metrics[0].value, rival.value, rival.higher_is_better):
-            points.append(f"It is not better than {rule.name}, which costs nothing.")
+            points.append(f"It is not better than {plain(rule.name)}, which costs nothing.")
+    return points
+
+
+def _class_limits(main: EvaluationFacts) -> list[str]:
+    points = []
+    scored = [(row, metric) for row in main.per_class for metric in row.metrics if metric.name == "f1" and row.count]
+    if len(scored) > 1:
+        lowest = min(metric.value for _, metric in scored)
+        weakest = [row for row, metric in scored if metric.value == lowest]
+        if len(weakest) == 1:
+            where = f"F1 {decimal(lowest)} on {row_count(weakest[0].count)}"
+            points.append(f"The weakest class is {code(weakest[0].label)}: {where}.")
+        else:
+            many = f"{count(len(weakest))} of {count(len(scored))} classes"
+            names = label_names([row.label for row in weakest])
+            points.append(f"{many} have the lowest F1, {decimal(lowest)}: {names}.")
+    unseen = [row.label for row in main.per_class if not row.count]
+    if len(unseen) > MOST_LABELS:
+        many = f"{count(len(unseen))} of {count(len(main.per_class))} classes"
+        points.append(f"{many} have no row in the {plain(main.split)} split: {label_names(unseen)}.")
+    elif unseen:
+        points.append(f"Not one row of the {plain(main.split)} split has {label_names(unseen, last='or')}.")
     return points
 
 

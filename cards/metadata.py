@@ -6,8 +6,8 @@ the second source of a group and every key that it does not know.
 
 from __future__ import annotations
 
-import math
 import re
+import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -82,6 +82,9 @@ METRIC_TITLES = {
 }
 """Names for people; of the others the underscores become spaces."""
 
+MOST_ANSWERS = 5
+"""Labels of an example in the widget: the best ones."""
+
 REPOSITORY = re.compile(r"(?:[A-Za-z0-9][\w.-]{0,95}/)?[A-Za-z0-9][\w.-]{0,95}", re.ASCII)
 """A Hub id: ``me/name``, or ``name`` alone for the oldest ones."""
 
@@ -131,7 +134,7 @@ def metadata(facts: RunFacts, repository: str | None = None) -> dict[str, Any]:
         "datasets": _datasets(facts.data),
         "metrics": list(dict.fromkeys(METRIC_IDS[metric] for metric in measured if metric in METRIC_IDS)),
         "tags": _tags(facts),
-        "widget": _widget(facts),
+        "widget": widget(facts),
         "model-index": [{"name": name, "results": indexed}] if indexed else None,
     }
     return {key: values[key] for key in COMPUTED_KEYS if values[key]}
@@ -194,6 +197,26 @@ def main_evaluation(facts: RunFacts) -> EvaluationFacts | None:
     return next(iter([*own, *free, *facts.evaluations]), None)
 
 
+def widget(facts: RunFacts, most: int | None = MOST_ANSWERS) -> list[dict[str, Any]]:
+    """Examples with their answers, which the Hub shows although nobody there runs the model; of single texts only.
+
+    Args:
+        facts: of the checkpoint.
+        most: answers of an example, the best ones; None for all of them, as older cards have.
+    """
+    return [
+        {
+            "text": example.inputs["text"],
+            "output": [
+                {"label": each["label"], "score": round(each["score"], 4)}
+                for each in sorted(example.outputs, key=lambda each: -each["score"])[:most]
+            ],
+        }
+        for example in facts.examples
+        if set(example.inputs) == {"text"} and all({"label", "score"} <= set(each) for each in example.outputs)
+    ]
+
+
 def as_list(value: Any) -> list[Any]:
     """A value of a front matter where one may stand for a list of one; none is an empty list."""
     return value if isinstance(value, list) else [] if value is None else [value]
@@ -201,7 +224,7 @@ def as_list(value: Any) -> list[Any]:
 
 def is_number(value: Any) -> bool:
     """Whether a value of a front matter is a finite number."""
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= sys.float_info.max
 
 
 def _datasets(data: DataFacts | None) -> list[str]:
@@ -217,24 +240,12 @@ def _tags(facts: RunFacts) -> list[str]:
     return [tag for tag in dict.fromkeys(tags) if tag]
 
 
-def _widget(facts: RunFacts) -> list[dict[str, Any]]:
-    """Examples with their answers, which the Hub shows although nobody there runs the model; of single texts only."""
-    return [
-        {
-            "text": example.inputs["text"],
-            "output": [{"label": each["label"], "score": round(each["score"], 4)} for each in example.outputs],
-        }
-        for example in facts.examples
-        if set(example.inputs) == {"text"} and all({"label", "score"} <= set(each) for each in example.outputs)
-    ]
-
-
 def _result(facts: RunFacts, evaluation: EvaluationFacts) -> dict[str, Any]:
     data = evaluation.data or facts.data
     on_hub = data is not None and data.kind == "hub" and is_hub_id(evaluation.data_name, data.revision or "main")
     dataset: dict[str, Any] = {
-        # The Hub wants an id here; the base name of a local file is the nearest to one.
-        "type": evaluation.data_name if on_hub else _slug(evaluation.data_name),
+        # The Hub wants an id here. Without the prefix a file `imdb.csv` would be indexed as the data set imdb.
+        "type": evaluation.data_name if on_hub else f"local-{_slug(evaluation.data_name)}",
         "name": evaluation.data_name or "not recorded",
         "config": data.config if data is not None else None,
         "split": evaluation.split,

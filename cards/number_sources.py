@@ -6,16 +6,16 @@ number that reads like a result (a decimal fraction, or per cent) must be one of
 
 from __future__ import annotations
 
-import difflib
 import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from .card_lines import changed_blocks, nearest, rendered_lines, repository_shown, written_lines
 from .facts import DataFacts, RunFacts, to_json
-from .metadata import REPOSITORY, as_list, indexed_evaluations, is_number, metadata, results
-from .render import CARD_START, Readme, read_readme, render
+from .metadata import as_list, indexed_evaluations, is_number, results, widget
+from .render import Readme, read_readme
 
 FIX = "`quintet card` writes it again"
 """How most problems of a card end: what the owner is to do."""
@@ -60,8 +60,8 @@ def _index_without_source(values: Mapping[str, Any], facts: RunFacts | None) -> 
             yield f"{where}, which run.json does not have; {FIX}"
         elif not any(math.isclose(value, measured, rel_tol=1e-9) for measured in known[key]):
             yield f"{where}, run.json has {' and '.join(map(str, known[key]))}; {FIX}"
-    widget = metadata(facts).get("widget") if facts is not None else None
-    scores = [score for example in widget or () for score in _scores(example)]
+    answers = widget(facts, most=None) if facts is not None else []
+    scores = [score for example in answers for score in _scores(example)]
     for example in as_list(values.get("widget")):
         strange = [score for score in _scores(example) if score not in scores]
         if strange:
@@ -87,36 +87,27 @@ def _lines_without_source(readme: Readme, facts: RunFacts | None) -> Iterator[st
     """Lines with numbers between the marks of the card that the facts do not give."""
     if readme.card is None:
         return
-    found = _without_words(readme.card, readme.own_words)
+    found = written_lines(readme.card)
     if facts is None:
         if any(_has_digit(line) for line in found):
             yield "the card was written by Quintet, and the run.json that its numbers come from is not beside it"
         return
-    repository = _repository(readme, facts)
-    fresh = read_readme(render(facts, repository=repository, own_words=readme.own_words)).card or ""
-    expected = _without_words(fresh, readme.own_words)
-    matcher = difflib.SequenceMatcher(None, expected, found, autojunk=False)
-    for kind, old_start, old_end, start, end in matcher.get_opcodes():
-        if kind not in ("replace", "insert"):
-            continue
-        for line in found[start:end]:
-            if not _has_digit(line):
-                continue
-            near = difflib.get_close_matches(line, expected[old_start:old_end], n=1, cutoff=0.5)
-            meant = f"run.json gives '{_excerpt(near[0], line)}'" if near else "run.json does not give it"
-            yield f"'{_excerpt(line, near[0] if near else '')}': {meant}; {FIX}"
-
-
-def _repository(readme: Readme, facts: RunFacts) -> str | None:
-    """The Hub id that a card was written for: the facts', or the one in its first snippet."""
-    if facts.repository is not None:
-        return None
-    found = re.search(r'model="([^"]+)"', readme.card or "")
-    return found[1] if found and REPOSITORY.fullmatch(found[1]) and found[1] != facts.checkpoint_name else None
+    for block in changed_blocks(found, rendered_lines(facts, repository_shown(readme, facts))):
+        for line in filter(_has_digit, block.written):
+            near = nearest(line, block.given)
+            meant = f"run.json gives '{excerpt(near, line)}'" if near else "run.json does not give it"
+            yield f"'{excerpt(line, near)}': {meant}; {FIX}"
 
 
 def _words_without_source(readme: Readme, facts: RunFacts | None) -> Iterator[str]:
     """Results in a person's text that are not in the facts."""
+    source = "run.json" if facts is not None else "a run.json, which there is none of"
+    for number in results_without_source(readme, facts):
+        yield f"the number {number} in your own words is not in {source}; leave it out or measure it"
+
+
+def results_without_source(readme: Readme, facts: RunFacts | None) -> Iterator[str]:
+    """Numbers as they stand in a person's text that read like results and are not in the facts."""
     values = None
     for text in (readme.before, readme.own_words, readme.after):
         for found in _RESULT.finditer(_NOT_PROSE.sub(" ", text)):
@@ -125,8 +116,7 @@ def _words_without_source(readme: Readme, facts: RunFacts | None) -> Iterator[st
             if values is None:
                 values = _citable(facts)
             if not _is_among(found, values):
-                source = "run.json" if facts is not None else "a run.json, which there is none of"
-                yield f"the number {found[0].strip()} in your own words is not in {source}; leave it out or measure it"
+                yield found[0].strip()
 
 
 def _is_result(found: re.Match[str]) -> bool:
@@ -176,17 +166,11 @@ def _shares_of(data: DataFacts) -> Iterator[float]:
             yield from (rows / split.rows for rows in split.label_histogram.values())
 
 
-def _without_words(card: str, words: str) -> list[str]:
-    """Lines of a card without a person's own."""
-    lines = (card.replace(words, "", 1) if words else card).splitlines()
-    return [line.strip() for line in lines if line.strip() and line.strip() != CARD_START]
-
-
 def _has_digit(line: str) -> bool:
     return any(letter.isdigit() for letter in line)
 
 
-def _excerpt(line: str, other: str) -> str:
+def excerpt(line: str, other: str) -> str:
     """At most 100 letters of ``line``, around where it begins to differ from ``other``."""
     if len(line) <= 100:
         return line

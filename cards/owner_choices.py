@@ -13,8 +13,9 @@ from typing import Any
 
 from ..pipelines.errors import UsageError
 from .existing_card import read_text
-from .languages import LANGUAGES, is_language
-from .metadata import LICENCES
+from .languages import is_language, unknown_language
+from .marks import mark_in
+from .metadata import LICENCES, as_list
 from .render import FILE_NAME
 
 Licence = Mapping[str, str | None]
@@ -30,6 +31,8 @@ def checked_licence(licence: str, name: str | None = None, link: str | None = No
         UsageError: the Hub does not have it, or it is ``other`` without a name and a link.
     """
     spelt = licence.strip().lower().replace(" ", "-")
+    if not spelt:
+        raise UsageError("license is empty; choose one, such as apache-2.0, or leave it out")
     if spelt not in LICENCES:
         begun = [each for each in LICENCES if len(each) > 2 and (spelt.startswith(each) or each.startswith(spelt))]
         near = sorted(begun, key=len, reverse=True) or difflib.get_close_matches(spelt, LICENCES, n=3, cutoff=0.7)
@@ -50,14 +53,21 @@ def checked_flags(licence: Licence) -> Licence:
     """What the user gave, in the Hub's spelling; a name or a link alone is of a licence that is ``other``.
 
     Raises:
-        UsageError: as `checked_licence`.
+        UsageError: as `checked_licence`, or a name or a link was given for a licence that has its own.
     """
     given, name, link = (licence[key] for key in ("license", "license_name", "license_link"))
     if given is None and (name or link):
         given = "other"
     if given is None:
         return licence
-    return {**licence, "license": checked_licence(given, name, link)}
+    spelt = checked_licence(given, name, link)
+    if spelt != "other" and (name or link):
+        flag = f"--license-name {name}" if name else f"--license-link {link}"
+        raise UsageError(
+            f"{flag} was given with --license {spelt}, whose name and text are known; leave it out, or give --license "
+            "other"
+        )
+    return {**licence, "license": spelt}
 
 
 def chosen_licence(
@@ -85,15 +95,36 @@ def chosen_languages(language: str | Sequence[str] | None, by_hand: Mapping[str,
     Raises:
         UsageError: one of them is no language.
     """
-    given = language if language is not None else by_hand.get("language") or ()
-    codes = [code.strip() for code in given.split(",")] if isinstance(given, str) else list(given) if given else []
+    given = language if language is not None else by_hand.get("language")
+    codes: list[Any] = list(given) if isinstance(given, tuple) else as_list(given)
+    if isinstance(given, str):
+        codes = [code.strip() for code in given.split(",")]
     for code in codes:
         if not is_language(code):
-            by_name = {name.lower(): known for known, name in LANGUAGES.items()}
-            near = difflib.get_close_matches(str(code).lower(), by_name, n=1)
-            hint = f"did you mean {by_name[near[0]]}?" if near else "expected one such as en or zh"
-            raise UsageError(f"language {code!r} is no code of ISO 639; {hint}")
+            raise UsageError(unknown_language(code))
     return tuple(dict.fromkeys(codes))
+
+
+def checked_words(words: Any) -> str:
+    """Own words as they can stand on a card.
+
+    Raises:
+        UsageError: they are no text, cannot be written in UTF-8, or have a mark of the card, at which they would end.
+    """
+    if not isinstance(words, str):
+        raise UsageError(f"own words are of type {type(words).__name__}, expected Markdown as text")
+    words = words.replace("\r\n", "\n").replace("\r", "\n")
+    try:
+        words.encode()
+    except UnicodeEncodeError as error:
+        half = f"U+{ord(words[error.start]):04X}"
+        raise UsageError(f"own words hold half of a letter ({half} at {error.start}); leave it out") from error
+    mark = mark_in(words)
+    if mark is not None:
+        raise UsageError(
+            f"own words have the line '{mark}', which is a mark of the card; put a space before it, or leave it out"
+        )
+    return words
 
 
 def edited_words(words: str) -> str:
@@ -103,19 +134,28 @@ def edited_words(words: str) -> str:
         UsageError: no editor is set, or it does not work.
         DataError: what it wrote is not text in UTF-8.
     """
-    editor = os.environ.get("VISUAL") or os.environ.get("EDITOR")
-    if not editor:
+    set_to = (os.environ.get(name, "").strip() for name in ("VISUAL", "EDITOR"))
+    editor = next(filter(None, set_to), None)
+    if editor is None:
         raise UsageError(
             "--edit opens the editor that VISUAL or EDITOR names, and neither is set; set one, or write between the "
             f"marks of own words in {FILE_NAME} yourself"
         )
+    try:
+        command = shlex.split(editor)
+    except ValueError as error:
+        raise UsageError(
+            f"the editor '{editor}' is no command ({str(error).lower()}); set EDITOR to one, such as nano"
+        ) from error
     with tempfile.TemporaryDirectory(prefix="quintet-card-") as folder:
         file = Path(folder) / "own-words.md"
         file.write_text(words + "\n" if words else "", encoding="utf-8")
         try:
-            code = subprocess.run([*shlex.split(editor), str(file)], check=False).returncode
+            code = subprocess.run([*command, str(file)], check=False).returncode
         except OSError as error:
             raise UsageError(f"the editor '{editor}' cannot be started ({error.strerror}); set EDITOR") from error
         if code:
             raise UsageError(f"the editor '{editor}' ended with exit code {code}; the card is as it was")
+        if not file.is_file():
+            raise UsageError(f"the editor '{editor}' left no text behind; the card is as it was")
         return read_text(file).strip("\n")

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from .facts import DataFacts, MetricFact
-from .markdown import code, count, decimal, listed
+from collections.abc import Sequence
+
+from .facts import ClassFact, DataFacts, MetricFact
+from .markdown import code, decimal, listed, number_of
 
 MOST_LABELS = 10
 """Labels that a sentence names; more are counted."""
+
+CLASS_METRICS = ("precision", "recall", "f1")
+"""The metrics of a class in the order of the columns."""
 
 MOST_CLASSES = 30
 """Rows that a table of classes or labels shows at once; a longer one is folded."""
@@ -38,7 +43,20 @@ def data_sentence(data: DataFacts) -> str:
 
 def row_count(number: int) -> str:
     """``1,200 rows``."""
-    return f"{count(number)} row{'' if number == 1 else 's'}"
+    return number_of(number, "row")
+
+
+def label_names(labels: Sequence[str], *, last: str = "and") -> str:
+    """Labels by their names, at most `MOST_LABELS` of them: `` `a`, `b` and `c` `` or `` `a`, `b`, … and 7 more``."""
+    named = [code(label) for label in labels[:MOST_LABELS]]
+    more = len(labels) - len(named)
+    return f"{', '.join(named)} and {more:,} more" if more else listed(named, last=last)
+
+
+def class_metrics(rows: Sequence[ClassFact]) -> list[str]:
+    """The metrics that a table of classes has, always in the same order, though a class may lack any of them."""
+    found = dict.fromkeys(metric.name for row in rows for metric in row.metrics)
+    return [*(name for name in CLASS_METRICS if name in found), *(name for name in found if name not in CLASS_METRICS)]
 
 
 def level_text(level: float) -> str:

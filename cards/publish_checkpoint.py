@@ -7,22 +7,25 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from ..pipelines.errors import PublishError, UsageError
+from ..pipelines.errors import DataError, PublishError, UsageError
 from .architectures import is_own_family
+from .card_draft import draft_card
 from .checking import check_card, hub_problems, missing_pictures, stray_pictures
-from .existing_card import read_card
+from .content import Content, collect
+from .existing_card import read_strictly, read_text
 from .facts import FILE_NAME as FACTS_FILE
 from .facts import RunFacts
 from .number_sources import source_problems
-from .owner_choices import LICENCE_FLAGS, Licence, checked_flags
-from .preflight import Content, check_folder, check_recorded, collect, private_names, read_run, reload
+from .owner_choices import Licence
+from .preflight import check_folder, check_recorded, read_run, reload
 from .prepared import Prepared, require_ready
+from .private_names import private_names
+from .publish_licence import licence_problems
 from .publish_plan import LocalFile
 from .publish_report import size_text
 from .render import FILE_NAME as CARD_FILE
 from .render import Readme, read_readme, render
 from .sharding import INDEX_FILE, WEIGHTS_FILE, Shard, has_room, index_bytes, plan_shards, split_weights
-from .writing import card as write_card
 
 
 def prepare_checkpoint(
@@ -30,66 +33,77 @@ def prepare_checkpoint(
 ) -> Prepared:
     """The files of a checkpoint folder, with its card written for ``repository``, everything checked.
 
+    Nothing is written into the folder, but weights too large for a Hub are split there.
+
     Args:
         folder: the checkpoint's.
         repository: Hub id that the card is to name.
-        licence: as the user gave it.
-        dry_run: write nothing into the folder; what would be written is put into ``scratch``.
-        scratch: a folder that is deleted afterwards.
+        licence: as the user gave it, checked.
+        dry_run: say what would be split and written, and do neither.
+        scratch: a folder for the card, deleted afterwards.
         announce: told what takes long.
 
     Raises:
-        UsageError: no folder, or an unknown licence.
         PublishError: something is to be corrected first; the message lists all of it.
     """
-    name = _existing(folder, repository)
-    licence = checked_flags(licence)
+    name = folder.resolve().name
     content = collect(folder)
     facts, problems = read_run(folder)
-    problems = [*content.problems, *check_folder(folder), *problems]
-    readme = read_card(folder)
-    problems += _licence_problems(readme, facts, licence)
+    readme, unreadable = _readme_of(folder)
+    problems = [*content.problems, *check_folder(folder), *problems, *unreadable]
+    if not unreadable:
+        problems += licence_problems(readme, licence, _recorded_licence(facts), content.files)
     problems += private_names(replace(content, files=_without_card(content)))
+    problems += check_recorded(folder, facts, content.files)
     require_ready(name, problems)
 
     notices: list[str] = []
+    outcome = "Nothing was changed."
     shards = _shards(folder)
     if shards:
         notices.append(_split(folder, shards, dry_run=dry_run, announce=announce))
+        outcome = outcome if dry_run else "Nothing was sent; the weights stay split."
         content = collect(folder)
-    card = folder / CARD_FILE
+    files = dict(content.files) if readme is not None else _without_card(content)
+    written: dict[str, Path] = {}
+    carded = folder
+    is_draft = False
     if _is_due(readme, facts, repository, licence) or (shards and readme is not None and readme.card is not None):
-        card = _write_card(folder, readme, facts, repository, licence, dry_run=dry_run, scratch=scratch, say=announce)
-        facts, _ = read_run(folder)
-        content = collect(folder)
-    text = card.read_text(encoding="utf-8") if card.is_file() else None
-    if text is None:
+        is_draft = dry_run
+        if dry_run:
+            files |= _planned_card(readme, facts, repository, licence, scratch)
+        else:
+            announce("Writing the card: its snippets are run …")
+            carded, written = draft_card(folder, repository, licence, scratch)
+            files |= written
+            facts, _ = read_run(carded)
+    if CARD_FILE not in files:
         notices.append("README.md and run.json are written at publishing; a dry run does not say what is in them.")
     else:
-        refused, doubts = _card_problems(text, facts, folder, is_draft=card.parent == scratch)
+        text = read_text(files[CARD_FILE])
+        refused, doubts = _card_problems(text, facts, carded, is_draft=is_draft)
         notices += [f"README.md: {each}" for each in doubts]
         problems = [f"README.md: {each}" for each in refused]
-        problems += private_names(Content({CARD_FILE: card, **_facts_file(content)}))
-    require_ready(name, problems)
+        problems += private_names(Content({name: files[name] for name in (CARD_FILE, FACTS_FILE) if name in files}))
+        require_ready(name, problems, outcome)
     announce("Loading the checkpoint from disk to compare its answers …")
-    require_ready(name, check_recorded(folder, facts))
     problems, remarks = reload(folder, facts)
-    require_ready(name, problems)
-    files = {**content.files, **({CARD_FILE: card} if text is not None else {})}
+    require_ready(name, problems, outcome)
     if shards and dry_run:
         files = _as_if_split(files, shards, scratch)
     prepared = tuple(LocalFile.of(path, source) for path, source in sorted(files.items()))
     if shards and dry_run:
         sizes = {shard.name: shard.size for shard in shards}
         prepared = tuple(replace(file, size=sizes.get(file.path, file.size)) for file in prepared)
-    return Prepared(prepared, content.left_out, (*notices, *remarks))
+    new = {folder / name: path for name, path in written.items()}
+    return Prepared(prepared, content.left_out, (*notices, *remarks), new)
 
 
-def _existing(folder: Path, repository: str) -> str:
-    """The base name of a checkpoint folder that is there.
+def check_source(folder: Path, repository: str) -> None:
+    """Nothing, if there is a checkpoint folder that may be published.
 
     Raises:
-        UsageError: it is not, or comes with Quintet.
+        UsageError: there is not, or it comes with Quintet.
     """
     from ..pipelines.checkpoint_sources import EMBEDDED_FOLDER, embedded_names
 
@@ -99,36 +113,34 @@ def _existing(folder: Path, repository: str) -> str:
             f"checkpoint '{name}' comes with Quintet, and publishing writes into its folder; copy the folder, then "
             "publish the copy."
         )
-    if folder.is_dir():
-        return name
     if folder.is_file():
         raise UsageError(
             f"'{folder.name}' is a file; give the checkpoint's folder, or --dataset to publish it as a data set."
         )
-    raise UsageError(
-        f"there is no folder '{folder.name}'; give the folder of a checkpoint, such as `quintet finetune` writes, then "
-        f"the repository: quintet publish out/reviews {repository}"
-    )
+    if not folder.is_dir():
+        raise UsageError(
+            f"there is no folder '{folder.name}'; give the folder of a checkpoint, such as `quintet finetune` writes, "
+            f"then the repository: quintet publish out/reviews {repository}"
+        )
+
+
+def _readme_of(folder: Path) -> tuple[Readme | None, list[str]]:
+    """The card so far, None where there is none or no more than blank lines, and why it cannot be read."""
+    try:
+        readme = read_strictly(folder / CARD_FILE)
+    except DataError as error:
+        return None, [str(error)]
+    return readme, [f"{CARD_FILE}: {readme.damage}"] if readme is not None and readme.damage else []
 
 
 def _without_card(content: Content) -> dict[str, Path]:
     return {name: path for name, path in content.files.items() if name != CARD_FILE}
 
 
-def _facts_file(content: Content) -> dict[str, Path]:
-    return {name: path for name, path in content.files.items() if name == FACTS_FILE}
-
-
-def _licence_problems(readme: Readme | None, facts: RunFacts | None, licence: Licence) -> list[str]:
-    """That no licence is chosen, or that one was given for a card that is not ours to change."""
-    stated = (readme.metadata or {}).get("license") if readme is not None else None
-    is_by_hand = readme is not None and readme.card is None
-    if licence["license"] is not None and is_by_hand and stated != licence["license"]:
-        given = f"--license {licence['license']} was given, but README.md was written by hand and says {stated}"
-        return [f"{given}; put it into its front matter, or let `quintet card --append` add a card."]
-    if licence["license"] or stated or (not is_by_hand and facts is not None and facts.licence):
-        return []
-    return [f"no licence is chosen, without which nobody may use it; choose one: {LICENCE_FLAGS}."]
+def _recorded_licence(facts: RunFacts | None) -> dict[str, str | None]:
+    if facts is None:
+        return {}
+    return {"license": facts.licence, "license_name": facts.licence_name, "license_link": facts.licence_link}
 
 
 def _is_due(readme: Readme | None, facts: RunFacts | None, repository: str, licence: Licence) -> bool:
@@ -137,42 +149,25 @@ def _is_due(readme: Readme | None, facts: RunFacts | None, repository: str, lice
         return True
     if readme.card is None or facts is None:
         return False
-    keys = ("license", "license_name", "license_link")
-    recorded = (facts.licence, facts.licence_name, facts.licence_link)
-    wanted = tuple(licence[key] for key in keys) if licence["license"] else recorded
-    return facts.repository != repository or wanted != recorded
+    recorded = _recorded_licence(facts)
+    wanted = licence if licence["license"] else recorded
+    return facts.repository != repository or dict(wanted) != recorded
 
 
-def _write_card(
-    folder: Path,
-    readme: Readme | None,
-    facts: RunFacts | None,
-    repository: str,
-    licence: Licence,
-    *,
-    dry_run: bool,
-    scratch: Path,
-    say: Callable[[str], None],
-) -> Path:
-    """The card for ``repository``, in the folder, or for a dry run in ``scratch``, where facts suffice for one."""
-    if not dry_run:
-        say("Writing the card: its snippets are run …")
-        return write_card(
-            folder,
-            repository=repository,
-            license=licence["license"],
-            license_name=licence["license_name"],
-            license_link=licence["license_link"],
-        ).path
+def _planned_card(
+    readme: Readme | None, facts: RunFacts | None, repository: str, licence: Licence, scratch: Path
+) -> dict[str, Path]:
+    """The card of a dry run, which runs no snippets, where facts suffice for one."""
+    if facts is None:
+        return {}
+    keys = {"licence": "license", "licence_name": "license_name", "licence_link": "license_link"}
+    chosen = {ours: licence[theirs] for ours, theirs in keys.items()} if licence["license"] else {}
+    planned = replace(facts, repository=repository, **chosen)
+    parts = readme or Readme()
+    text = render(planned, own_words=parts.own_words, extra=parts.extra, before=parts.before, after=parts.after)
     path = scratch / CARD_FILE
-    if facts is not None:
-        keys = {"licence": "license", "licence_name": "license_name", "licence_link": "license_link"}
-        chosen = {ours: licence[theirs] for ours, theirs in keys.items()} if licence["license"] else {}
-        planned = replace(facts, repository=repository, **chosen)
-        parts = readme or Readme()
-        text = render(planned, own_words=parts.own_words, extra=parts.extra, before=parts.before, after=parts.after)
-        path.write_text(text, encoding="utf-8")
-    return path
+    path.write_text(text, encoding="utf-8", newline="\n")
+    return {CARD_FILE: path}
 
 
 def _card_problems(text: str, facts: RunFacts | None, folder: Path, *, is_draft: bool) -> tuple[list[str], list[str]]:
@@ -181,7 +176,7 @@ def _card_problems(text: str, facts: RunFacts | None, folder: Path, *, is_draft:
     Args:
         text: the card.
         facts: of the checkpoint.
-        folder: the checkpoint's.
+        folder: with the pictures.
         is_draft: whether it is of a dry run: its snippets did not run, its pictures are not drawn, and the facts do not
             know of its repository and licence yet, so it is compared with neither.
     """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sized
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -46,19 +47,33 @@ class PublishReport:
 def describe(plan: Plan, target: Target, head: Head | None) -> str:
     """The plan for people, a line a file."""
     where = "a new repository" if head is None and plan.is_compared else "the repository"
-    lines = [f"To {where} '{target.repository}': {len(plan.changes)} changes, {size_text(plan.upload_bytes)}"]
+    lines = [f"To {where} '{target.repository}': {_many(plan.changes, 'change')}, {size_text(plan.upload_bytes)}"]
     if not plan.is_compared:
-        lines = [f"To '{target.repository}', as if it were new: {len(plan.files)} files"]
+        lines = [f"To '{target.repository}', as if it were new: {files_text(plan.files)}"]
     marks = {"new": "+", "changed": "~", "deleted": "-"}
-    lines += [f"  {marks[file.change]} {file.path} ({size_text(file.size)})" for file in plan.changes]
-    same = len(plan.files) - len(plan.changes)
+    lines += [f"  {marks[file.change]} {_shown(file.path)} ({size_text(file.size)})" for file in plan.changes]
+    same = [file for file in plan.files if file.change == "same"]
     if same:
-        lines.append(f"  = {same} files are there already")
+        lines.append(f"  = {files_text(same)} there already")
     if plan.kept:
-        shown = ", ".join(plan.kept[:5]) + (" …" if len(plan.kept) > 5 else "")
-        lines.append(f"  {len(plan.kept)} files of the repository stay as they are: {shown}")
-    lines += [f"  not published: {path} ({reason})" for path, reason in plan.left_out.items()]
+        shown = ", ".join(map(_shown, plan.kept[:5])) + (" …" if len(plan.kept) > 5 else "")
+        lines.append(f"  {files_text(plan.kept)} of the repository not touched: {shown}")
+    lines += [f"  not published: {_shown(path)} ({reason})" for path, reason in plan.left_out.items()]
     return "\n".join(lines)
+
+
+def files_text(files: Sized) -> str:
+    """How many files, for people."""
+    return _many(files, "file")
+
+
+def _many(items: Sized, word: str) -> str:
+    return f"{len(items)} {word}{'' if len(items) == 1 else 's'}"
+
+
+def _shown(path: str) -> str:
+    """A path on one line, whatever it holds."""
+    return path if path.isprintable() else ascii(path)
 
 
 def size_text(size: float) -> str:

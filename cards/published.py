@@ -37,19 +37,19 @@ def find_published(
     """The checkpoint that the user names; of a Hub repository all files are fetched and compared with the Hub's hashes.
 
     Raises:
-        UsageError: ``checkpoint`` cannot be one, or a revision was given for a folder.
+        UsageError: ``checkpoint`` cannot be one, or a revision was given for a folder, or two of them.
         WeightsError: it is neither here nor on the Hub, or a file of it is not what the Hub has.
         HubError: the Hub refuses to show it.
     """
-    from ..pipelines.checkpoint_sources import find_local
+    from ..pipelines.checkpoint_sources import find_local, named_revision
 
     place = find_local(checkpoint)
     if place is not None:
         if revision is not None:
             raise UsageError(f"--revision {revision} is for a Hub repository, and '{place.name}' is a folder here")
         return Published(place.name, place.folder)
-    repository, _, named = str(checkpoint).partition("@")
-    return _fetch(repository, named or revision, token, endpoint)
+    repository, wanted = named_revision(str(checkpoint), revision)
+    return _fetch(repository, wanted, token, endpoint)
 
 
 def _fetch(repository: str, revision: str | None, token: str | None, endpoint: str | None) -> Published:

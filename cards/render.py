@@ -21,26 +21,22 @@ import yaml
 
 from . import limit_sections, result_sections, sections, training_sections
 from .facts import RunFacts
+from .markdown import plain
+from .marks import CARD_END, CARD_START, WORDS_END, WORDS_START, cut_at_card, cut_at_words
 from .metadata import COMPUTED_KEYS, OWN_TAGS, front_matter, metadata
 
 FILE_NAME = "README.md"
 
-CARD_START = "<!-- quintet card: written from run.json by `quintet card`; edit only between the marks of own words -->"
-CARD_END = "<!-- /quintet card -->"
-WORDS_START = "<!-- own words: what stands between these two lines is kept when the card is written again -->"
-WORDS_END = "<!-- /own words -->"
-
 DECIDED_BY_FACTS = frozenset(COMPUTED_KEYS) - {"base_model", "base_model_relation", "datasets", "tags"}
 """Keys of the front matter that a person changes by changing the facts: licence and language by `quintet card`."""
+
+MOST_VALUES = 100_000
+"""Values in a front matter at most; a card with a thousand classes has a tenth of it."""
 
 ADDED_UP = ("datasets", "tags")
 """Lists of the front matter to which a person may add."""
 
 _FRONT_MATTER = re.compile(r"\A\s*---[ \t]*\n(.*?)^---[ \t]*(?:\n|\Z)", re.DOTALL | re.MULTILINE)
-_CARD = re.compile(
-    r"^<!-- quintet card\b[^\n]*-->[ \t]*\n(.*)^<!-- /quintet card -->[ \t]*$\n?", re.DOTALL | re.MULTILINE
-)
-_WORDS = re.compile(r"^<!-- own words\b[^\n]*-->[ \t]*\n(.*)^<!-- /own words -->[ \t]*$", re.DOTALL | re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -50,7 +46,8 @@ class Readme:
     Attributes:
         metadata: its front matter; None where that is missing or no YAML mapping.
         problem: what is wrong with the front matter; empty where it can be read, or where there is none.
-        card: what stands between the marks of the card; None where there are none.
+        damage: what is wrong with the marks, so that nobody can tell what a person wrote; else empty.
+        card: what stands between the marks of the card; None where there is no whole pair.
         own_words: what stands between the marks of own words.
         before: a person's text above the card; the whole text but its front matter where there is no card.
         after: a person's text below the card.
@@ -58,6 +55,7 @@ class Readme:
 
     metadata: Mapping[str, Any] | None = None
     problem: str = ""
+    damage: str = ""
     card: str | None = None
     own_words: str = ""
     before: str = ""
@@ -98,7 +96,7 @@ def render(
     words = own_words.strip("\n")
     body = [
         CARD_START,
-        f"# {name.rpartition('/')[2]}",
+        f"# {plain(name.rpartition('/')[2])}",
         sections.summary(facts),
         f"{WORDS_START}\n{words}\n{WORDS_END}" if words else f"{WORDS_START}\n{WORDS_END}",
         result_sections.results(facts, name),
@@ -133,17 +131,18 @@ def read_readme(text: str) -> Readme:
     """A README.md taken apart, whoever wrote it."""
     text = text.removeprefix("\ufeff").replace("\r\n", "\n")
     values, problem, rest = _read_front_matter(text)
-    found = _CARD.search(rest)
-    if found is None:
-        return Readme(values, problem, before=rest.strip("\n"))
-    words = _WORDS.search(found[1])
+    found = cut_at_card(rest)
+    if found.inside is None:
+        return Readme(values, problem, found.damage, before=rest.strip("\n"))
+    words = cut_at_words(found.inside)
     return Readme(
         values,
         problem,
-        card=found[1],
-        own_words=words[1].strip("\n") if words else "",
-        before=rest[: found.start()].strip("\n"),
-        after=rest[found.end() :].strip("\n"),
+        words.damage,
+        card=found.inside,
+        own_words=(words.inside or "").strip("\n"),
+        before=found.before.strip("\n"),
+        after=found.after.strip("\n"),
     )
 
 
@@ -159,8 +158,22 @@ def _read_front_matter(text: str) -> tuple[Mapping[str, Any] | None, str, str]:
         mark = getattr(error, "problem_mark", None)
         place = f"line {mark.line + 2}: " if mark is not None else ""
         return None, f"{place}{getattr(error, 'problem', None) or error}", rest
+    except (ValueError, RecursionError) as error:  # a date that is none, a number without end, lists in lists
+        return None, "it is nested too deeply" if isinstance(error, RecursionError) else str(error), rest
     if values is None:
         return {}, "", rest
     if not isinstance(values, dict):
         return None, f"it is a {type(values).__name__}, expected keys with values", rest
+    if _has_more_than(MOST_VALUES, values):
+        return None, f"it has more than {MOST_VALUES:,} values", rest
     return values, "", rest
+
+
+def _has_more_than(most: int, values: Any) -> bool:
+    """Whether there are more values, each counted wherever it stands: YAML may repeat one without end by its name."""
+    waiting, seen = [values], 0
+    while waiting and seen <= most:
+        value = waiting.pop()
+        seen += 1
+        waiting += value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return seen > most

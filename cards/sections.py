@@ -8,9 +8,10 @@ from __future__ import annotations
 from .architectures import DISTILLATION, find_architecture
 from .facts import CHECKPOINT_PLACEHOLDER, RunFacts
 from .languages import language_name
-from .markdown import block, code, count, decimal, listed, size, table
+from .markdown import block, code, count, decimal, listed, plain, size, table
 from .metadata import main_evaluation, metric_title
-from .phrases import MOST_LABELS, capital, data_names, interval, level_text, row_count
+from .phrases import capital, data_names, interval, label_names, level_text, row_count
+from .snippets import in_quotes
 
 
 def summary(facts: RunFacts) -> str:
@@ -21,13 +22,13 @@ def summary(facts: RunFacts) -> str:
     if main is not None and main.metrics:
         first = main.metrics[0]
         rows, between = row_count(main.count), interval(first)
-        where = f"{rows} of {code(main.data_name)}, {main.split}" if main.data_name else rows
+        where = f"{rows} of {code(main.data_name)}, {plain(main.split)}" if main.data_name else rows
         bounds = f" ({level_text(first.level)} interval {between})" if between else ""
         sentences.append(f"**{capital(metric_title(first.name))} {decimal(first.value)}**{bounds} on {where}")
         rivals = [
             (rule.name, metric) for rule in main.baselines for metric in rule.metrics if metric.name == first.name
         ]
-        against = [f"{name} {decimal(metric.value)}" for name, metric in rivals]
+        against = [f"{plain(name)} {decimal(metric.value)}" for name, metric in rivals]
         sentences[-1] += f"; {listed(against)}." if against else "."
     missing = [
         name
@@ -50,7 +51,7 @@ def usage(facts: RunFacts, name: str) -> str:
     titles = {"quintet": "In Quintet", "transformers": "In plain transformers, without Quintet"}
     parts = ["## Usage"]
     for each in facts.usages:
-        shown = each.code.replace(CHECKPOINT_PLACEHOLDER, name)
+        shown = each.code.replace(CHECKPOINT_PLACEHOLDER, in_quotes(name))
         parts += [f"### {titles.get(each.library, each.library)}", block(shown, "python"), "prints"]
         parts.append(block(each.output, "text"))
     if facts.repository is None and "/" not in name:
@@ -90,14 +91,12 @@ def _does(facts: RunFacts) -> str:
     if facts.data is not None and "text_pair" in facts.data.columns:
         texts = f"pairs of {texts}"
     if facts.task != "text-classification":
-        return f"A checkpoint for {facts.task.replace('-', ' ')}"
+        return f"A checkpoint for {plain(facts.task.replace('-', ' '))}"
     if facts.problem_type == "regression":
         return f"Gives {texts} a number"
     if not facts.labels:
         return f"Classifies {texts}"
-    named = [code(label) for label in facts.labels[:MOST_LABELS]]
-    more = len(facts.labels) - len(named)
-    names = ", ".join(named) + f" and {more} more" if more else listed(named, last="or")
+    names = label_names(facts.labels, last="or")
     if facts.problem_type == "multi_label_classification":
         return f"Gives {texts} any of {len(facts.labels)} labels ({names})"
     if len(facts.labels) == 2:

@@ -9,7 +9,7 @@ from ..pipelines.errors import HubError, PublishError
 from .hub import Hub
 from .hub_records import Head, Landed
 from .publish_plan import LocalFile, Plan
-from .publish_report import size_text
+from .publish_report import files_text, size_text
 from .publish_target import Target
 
 
@@ -86,7 +86,7 @@ class Sending:
         deletions = [path for path, change in changes.items() if change == "deleted"]
         if not changes:  # a new branch which is as the main one
             return Landed(self.head.commit or "")
-        self.announce(f"Uploading {len(additions)} files, {size_text(self.plan.upload_bytes)} …")
+        self.announce(f"Uploading {files_text(additions)}, {size_text(self.plan.upload_bytes)} …")
         hub.upload(name, kind, additions, revision=target.branch, create_pr=target.create_pr)
         moved = [file.path for file in self.files if not file.is_as_before]
         if moved:

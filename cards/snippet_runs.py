@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import subprocess
 import sys
 import tempfile
@@ -13,15 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .facts import CHECKPOINT_PLACEHOLDER, UsageFact
-from .snippets import TRANSFORMERS
+from .snippets import TRANSFORMERS, in_quotes
 
 TIMEOUT = 600.0
 """Seconds for one snippet; a large checkpoint takes minutes to load."""
-
-CLOSE = 2e-4
-"""How far two libraries may differ in a score that is printed with four places."""
-
-_NUMBER = re.compile(r"-?\d+(?:\.\d+)?(?:e-?\d+)?")
 
 
 @dataclass(frozen=True)
@@ -59,16 +53,8 @@ def run_snippets(
         return list(pool.map(lambda each: _run(each[0], each[1], checkpoint, given), snippets))
 
 
-def answers_alike(one: str, other: str) -> bool:
-    """Whether two outputs have the same words and, but for rounding, the same numbers."""
-    numbers = [[float(number) for number in _NUMBER.findall(text)] for text in (one, other)]
-    if _NUMBER.sub("#", one) != _NUMBER.sub("#", other):
-        return False
-    return all(abs(first - second) <= CLOSE for first, second in zip(*numbers, strict=True))
-
-
 def _run(library: str, code: str, checkpoint: str, variables: Mapping[str, str]) -> SnippetRun:
-    filled = code.replace(CHECKPOINT_PLACEHOLDER, checkpoint.replace("\\", "\\\\").replace('"', '\\"'))
+    filled = code.replace(CHECKPOINT_PLACEHOLDER, in_quotes(checkpoint))
     with tempfile.TemporaryDirectory(prefix="quintet-card-") as folder:
         # transformers copies a checkpoint's code there; a common folder would keep, and might mix up, old copies
         environment = {**os.environ, **variables, "PYTHONIOENCODING": "utf-8"}

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import json
+import re
+import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from .architectures import is_own_family
 from .facts import CHECKPOINT_PLACEHOLDER, RunFacts
+
+# Letters that an editor, a terminal or UTF-8 would not show or keep as they are.
+_HIDDEN = re.compile("[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
 QUINTET, TRANSFORMERS = "quintet", "transformers"
 
@@ -30,6 +35,34 @@ SENTENCES = {
     "zh": ("菜很好吃，服务员也很热情。", "房间很脏。"),
 }
 """Two sentences a language, made up for this purpose, that serve as examples where the owner gives none."""
+
+
+def literal(value: Any) -> str:
+    """Text, or a dict of texts, as it stands in a line of Python."""
+    return _HIDDEN.sub(lambda found: f"\\u{ord(found[0]):04x}", json.dumps(value, ensure_ascii=False))
+
+
+def in_quotes(text: str) -> str:
+    """``text`` as it stands between double quotes in a line of Python."""
+    return literal(text)[1:-1]
+
+
+def shell_word(text: str) -> str:
+    """``text`` as one word of a command line, all of which can be seen."""
+    if text.isprintable() and "  " not in text:
+        return shlex.quote(text)
+    return f"$'{''.join(map(_escaped, text))}'"
+
+
+def _escaped(letter: str) -> str:
+    """A letter within the ``$'…'`` of a shell."""
+    if letter in "\\'":
+        return f"\\{letter}"
+    if letter.isprintable() and letter != " ":
+        return letter
+    if "\udc80" <= letter <= "\udcff":  # Python's way to keep a byte of a file's name that is no UTF-8
+        return f"\\x{ord(letter) - 0xDC00:02x}"
+    return f"\\x{ord(letter):02x}" if letter.isascii() else f"\\U{ord(letter):08x}"
 
 
 def default_examples(facts: RunFacts) -> list[dict[str, str]]:
@@ -62,7 +95,7 @@ def snippets(facts: RunFacts, inputs: Sequence[Mapping[str, Any]]) -> list[tuple
 def _calls(facts: RunFacts, inputs: Sequence[Mapping[str, Any]]) -> str:
     """The lines that classify and print: scores to four places, as more of them differ between machines."""
     given = [dict(each) if set(each) > {"text"} else each["text"] for each in inputs]
-    texts = [json.dumps(each, ensure_ascii=False) for each in given]
+    texts = [literal(each) for each in given]
     opened = "[\n" + "".join(f"    {text},\n" for text in texts) + "]"
     if facts.problem_type == "multi_label_classification":
         return (

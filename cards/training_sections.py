@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from .facts import DataFacts, HardwareFacts, RunFacts, SplitFacts, TrainingFacts
-from .markdown import block, code, count, decimal, duration, folded, listed, share, size, table
+from .markdown import block, code, count, decimal, duration, folded, listed, number_of, plain, share, size, table
 from .metadata import metric_title
 from .phrases import MOST_CLASSES, capital, data_sentence, row_count
 
@@ -24,8 +24,8 @@ def training_data(facts: RunFacts) -> str:
     if data.splits:
         rows = [
             (
-                split.name,
-                split.rule,
+                plain(split.name),
+                plain(split.rule),
                 "" if split.seed is None else str(split.seed),
                 count(split.rows),
                 "" if split.duplicates is None else count(split.duplicates),
@@ -37,11 +37,13 @@ def training_data(facts: RunFacts) -> str:
     histogram = _label_table(data)
     if histogram:
         parts.append(histogram)
-    means = [f"{split.name} {decimal(split.label_mean)}" for split in data.splits if split.label_mean is not None]
+    known = [split for split in data.splits if split.label_mean is not None]
+    means = [f"{plain(split.name)} {decimal(split.label_mean or 0.0)}" for split in known]
     if means:
         parts.append(f"Mean of the numbers: {listed(means)}.")
     if data.leakage:
-        both = [f"{count(texts)} in {pair.replace('/', ' and ')}" for pair, texts in data.leakage.items() if texts]
+        shared = {plain(pair.replace("/", " and ")): texts for pair, texts in data.leakage.items() if texts}
+        both = [f"{count(texts)} in {pair}" for pair, texts in shared.items()]
         parts.append(f"Texts that are in two splits: {', '.join(both)}." if both else "No text is in two splits.")
     if data.rejected_rows:
         parts.append(f"Left out: {row_count(data.rejected_rows)} that could not be used.")
@@ -62,7 +64,7 @@ def training(facts: RunFacts) -> str:
         parts.append(folded("All settings", table(("setting", "value"), every, left=2)))
     if facts.training is not None:
         parts.append(table(("training", ""), _course(facts, facts.training), left=2))
-        parts += [f"{capital(note)}." for note in facts.training.notes]
+        parts += [f"{capital(plain(note))}." for note in facts.training.notes]
     if CURVES in facts.pictures:
         metric = facts.training.metric if facts.training is not None else None
         what = f"loss and {metric_title(metric)}" if metric else "loss"
@@ -76,7 +78,7 @@ def _label_table(data: DataFacts) -> str:
     if not labels:
         return ""
     rows = [(code(label), *(_label_count(split, label) for split in splits)) for label in labels]
-    made = table(("label", *(split.name for split in splits)), rows)
+    made = table(("label", *(plain(split.name) for split in splits)), rows)
     return made if len(labels) <= MOST_CLASSES else folded(f"{len(labels)} labels", made)
 
 
@@ -93,9 +95,9 @@ def _course(facts: RunFacts, run: TrainingFacts) -> list[tuple[str, str]]:
         if run.metric and run.best_metric is not None:
             best += f", {metric_title(run.metric)} {decimal(run.best_metric)} on validation"
     processes = f"{run.processes} process{'es' if run.processes > 1 else ''}"
-    threads = f" of {run.threads} threads" if run.threads else ""
+    threads = f" of {number_of(run.threads, 'thread')}" if run.threads else ""
     rows: list[tuple[str, str | None]] = [
-        ("steps", f"{count(run.steps)} ({run.epochs:g} epochs)"),
+        ("steps", f"{count(run.steps)} ({run.epochs:g} epoch{'' if run.epochs == 1 else 's'})"),
         ("kept", best),
         ("ended by", run.stopped_by),
         ("training loss, last epoch", None if run.train_loss is None else decimal(run.train_loss)),
@@ -107,7 +109,7 @@ def _course(facts: RunFacts, run: TrainingFacts) -> list[tuple[str, str]]:
         ("hardware", _machine(facts.hardware)),
         ("run as", f"{processes}{threads}" + (f" on {run.device}" if run.device else "")),
         ("number format", run.precision),
-        ("taken up again", None if not run.resumes else f"{run.resumes} times"),
+        ("taken up again", None if not run.resumes else number_of(run.resumes, "time")),
         ("seed", None if facts.seed is None else str(facts.seed)),
     ]
     return [(name, value) for name, value in rows if value]
@@ -119,7 +121,7 @@ def _machine(hardware: HardwareFacts | None) -> str | None:
     parts = [
         *hardware.gpus,
         hardware.cpu,
-        None if hardware.cores is None else f"{hardware.cores} cores",
+        None if hardware.cores is None else number_of(hardware.cores, "core"),
         None if hardware.memory_gib is None else f"{hardware.memory_gib:g} GiB",
         "bfloat16 units" if hardware.bf16_units else None,
     ]

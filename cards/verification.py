@@ -7,18 +7,18 @@ find the checkpoint -> files against the Hub's hashes -> weights and tokenizer a
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ..pipelines.errors import DataError, UsageError
-from .comparison import CardNumber, NumberCheck, as_number, belongs_to, card_numbers, compare_numbers
-from .existing_card import read_card
-from .facts import EvaluationFacts, FactsError, read_facts
+from .comparison import CardNumber, NumberCheck, as_number, card_numbers, compare_numbers, owners
+from .facts import FactsError, read_facts
+from .metadata import is_number
 from .published import Check, find_published
-from .verification_checks import RunningCheckpoint, check_card_text, check_files, check_model, check_usage
-from .verification_data import Progress, check_tolerance, find_sources, measure
+from .verification_card import check_card_text, in_order_of_card, read_published_card
+from .verification_checks import RunningCheckpoint, check_files, check_model, check_usage
+from .verification_data import Progress, check_measured, check_tolerance, find_sources, measure
 
 
 @dataclass(frozen=True)
@@ -52,6 +52,8 @@ class VerifyReport:
         equal = sum(number.is_equal is True for number in self.numbers)
         open_ = sum(number.is_equal is None for number in self.numbers)
         text = f"{self.checkpoint}: {equal} of {len(self.numbers)} numbers computed again and equal"
+        if not self.numbers:
+            text = f"{self.checkpoint}: there is no number to compute again"
         if open_:
             text += f", {open_} not computed again"
         differing = self.differing
@@ -123,8 +125,8 @@ def verify(
         WeightsError: the checkpoint cannot be fetched or loaded, or a file of it is not what the Hub has.
         HubError: the Hub refuses to show it.
     """
-    if tolerance is not None and not tolerance >= 0:
-        raise UsageError(f"--tolerance is {tolerance}, expected 0 or more")
+    if tolerance is not None and not (is_number(tolerance) and tolerance >= 0):
+        raise UsageError(f"--tolerance is {tolerance!r}, expected a number of 0 or more")
     from ..pipelines.tasks import find_task
 
     found = find_published(checkpoint, revision=revision, token=token, endpoint=endpoint)
@@ -132,31 +134,31 @@ def verify(
         run = read_facts(found.folder)
     except FactsError as error:
         raise DataError(f"checkpoint '{found.name}' cannot be verified: {error}") from error
-    readme = read_card(found.folder)
-    checks = [*found.checks, *check_files(found.folder, run), *check_card_text(readme, run, found)]
+    checks = [*found.checks, *check_files(found.folder, run)]
+    readme, card_checks = read_published_card(found.folder, run)
+    on_card = card_numbers((readme.metadata if readme is not None else None) or {})
+    if readme is not None and not card_checks:
+        card_checks = check_card_text(readme, run, found, on_card)
+    checks += card_checks
     running = RunningCheckpoint(found.folder, find_task(run.task), trust_remote_code, device)
     checks += check_model(run, running)
+    if not run.evaluations:
+        detail = "run.json has no evaluation; measure it with `quintet evaluate`, which takes --dataset as well"
+        checks.append(Check("numbers", "not checked", detail))
     sources = find_sources(dataset, run)
-    on_card = card_numbers((readme.metadata if readme is not None else None) or {})
+    in_order = in_order_of_card(run)
+    owner = [None if index is None else in_order[index] for index in owners(on_card, in_order)]
     numbers: list[NumberCheck] = []
-    for index, evaluation in enumerate(run.evaluations):
-        mine = [number for number in on_card if _owner(number, run.evaluations) == index]
+    for evaluation in run.evaluations:
+        mine = [number for number, one in zip(on_card, owner, strict=True) if one is evaluation]
         allowed, tolerance_checks = check_tolerance(evaluation, tolerance)
         recomputed, data_checks = measure(run, evaluation, running, sources, progress)
-        checks += [*tolerance_checks, *data_checks]
-        numbers += compare_numbers(evaluation, recomputed, mine, allowed)
-    for number in on_card:
-        if _owner(number, run.evaluations) is None:
-            numbers.append(_without_source(number))
+        compared = compare_numbers(evaluation, recomputed, mine, allowed)
+        checks += [*tolerance_checks, *data_checks, *check_measured(evaluation, recomputed, compared)]
+        numbers += compared
+    numbers += [_without_source(number) for number, one in zip(on_card, owner, strict=True) if one is None]
     checks += check_usage(run, readme, found, token=token, endpoint=endpoint, trust_remote_code=trust_remote_code)
     return VerifyReport(found.name, found.commit, tuple(checks), tuple(numbers))
-
-
-def _owner(number: CardNumber, evaluations: Sequence[EvaluationFacts]) -> int | None:
-    """Which evaluation a number of the card is one of; by split alone where the data set has another name there."""
-    exact = [index for index, one in enumerate(evaluations) if belongs_to(number, one)]
-    named = [index for index, one in enumerate(evaluations) if number.split == one.split]
-    return next(iter(exact), named[0] if len(named) == 1 else None)
 
 
 def _without_source(number: CardNumber) -> NumberCheck:

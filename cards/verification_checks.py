@@ -1,23 +1,18 @@
-"""What `verify` compares beside the numbers: files, model, the text of the card, and the usage snippets."""
+"""What `verify` compares beside the numbers and the card: files, model, and the usage snippets."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-import yaml
+from typing import TYPE_CHECKING
 
 from ..pipelines.errors import QuintetError, WeightsError
-from .comparison import changed_lines, is_close
+from .answers import answers_to, difference, printed_alike
 from .facts import CHECKPOINT_PLACEHOLDER, RunFacts, UsageFact
-from .metadata import metadata
 from .published import Check, Published, State
-from .render import FILE_NAME as CARD_FILE
-from .render import Readme, render
-from .snippet_runs import answers_alike, run_snippets
+from .render import Readme
+from .snippet_runs import run_snippets
 from .snippets import snippets
 
 if TYPE_CHECKING:
@@ -138,52 +133,19 @@ def check_model(run: RunFacts, running: RunningCheckpoint) -> list[Check]:
     if run.examples:
         wrong = []
         for example in run.examples:
-            given = dict(example.inputs)
             try:
-                answer = pipe(given["text"] if set(given) == {"text"} else given, top_k=None)
+                (answer,) = answers_to(pipe, [example.inputs])
             except QuintetError as error:  # weights that give no finite answer, or inputs that are none
                 wrong.append(str(error))
                 continue
-            if not _same_answer(answer, example.outputs):
-                wrong.append(str(given.get("text", given))[:60])
+            other = difference(answer, example.outputs)
+            if other:
+                wrong.append(f"{str(example.inputs.get('text', dict(example.inputs)))[:60]}: {other}")
         detail = (
             f"other answers to: {' | '.join(wrong)}" if wrong else f"{len(run.examples)} recorded answers given again"
         )
         checks.append(Check("examples", "differs" if wrong else "equal", detail))
     return checks
-
-
-def _same_answer(answer: Any, recorded: Sequence[Mapping[str, Any]], tolerance: float = 1e-4) -> bool:
-    scores = {each["label"]: float(each["score"]) for each in answer}
-    before = {str(each.get("label")): float(each.get("score", math.nan)) for each in recorded}
-    return scores.keys() == before.keys() and all(is_close(before[key], scores[key], tolerance) for key in scores)
-
-
-def check_card_text(readme: Readme | None, run: RunFacts, found: Published) -> list[Check]:
-    """The numbers in the text of the card, and whether its front matter can be read."""
-    if readme is None:
-        return [Check("card", "not checked", f"there is no {CARD_FILE}; `quintet card` writes it")]
-    if readme.problem:
-        return [Check("card", "differs", f"its front matter cannot be read: {readme.problem}")]
-    if readme.card is None:
-        return [
-            Check("card", "not checked", f"{CARD_FILE} was not written by Quintet; its index of results is compared")
-        ]
-    # What the owner wrote is hers; what the facts give is rendered as it was published, and compared line by line.
-    written = readme.card.replace(readme.own_words, "") if readme.own_words else readme.card
-    # A copy of a repository has the card of the original, so either name may stand in it.
-    rendered = "\n".join(render(run, repository=name) for name in {found.repository, run.repository})
-    changed = changed_lines(written, rendered)
-    answers = [(readme.metadata or {}).get("widget"), metadata(run).get("widget")]
-    changed += changed_lines(*(yaml.safe_dump(each, allow_unicode=True) for each in answers))
-    if changed:
-        told = [
-            f"'{line.strip()}'" + (f" where the facts give '{given.strip()}'" if given else "")
-            for line, given in changed
-        ]
-        more = f" and {len(told) - 3} more lines" if len(told) > 3 else ""
-        return [Check("card", "differs", f"the text says {'; '.join(told[:3])}{more}")]
-    return [Check("card", "equal", "the numbers in its text are those of run.json")]
 
 
 def check_usage(
@@ -228,7 +190,7 @@ def _run_usage(title: str, usage: UsageFact, checkpoint: str, variables: Mapping
     (done,) = run_snippets([(usage.library, usage.code)], checkpoint, offline=False, variables=variables)
     if done.problem is not None:
         return Check(title, "differs", f"the snippet fails: {done.problem[:200]}")
-    if not answers_alike(usage.output, done.usage.output):
+    if not printed_alike(usage.output, done.usage.output):
         given = done.usage.output.strip()
         return Check(title, "differs", f"it prints {given!r}, the card says {usage.output.strip()!r}")
     return Check(title, "equal", "prints what the card says")

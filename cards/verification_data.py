@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from ..pipelines.errors import DataError, UsageError, WeightsError
-from .facts import DataFacts, EvaluationFacts, RunFacts, SplitFacts
+from .comparison import NumberCheck
+from .facts import DataFacts, EvaluationFacts, MetricFact, RunFacts, SplitFacts
 from .published import Check
 from .verification_checks import RunningCheckpoint
 
@@ -22,11 +23,18 @@ def find_sources(dataset: Any, run: RunFacts) -> dict[str, Any]:
     Raises:
         UsageError: a data set was given that belongs to no evaluation, or there are several that it may be.
     """
+    if not run.evaluations:  # which the report says; there is nothing to read
+        return {}
     records: dict[str, DataFacts] = {}
     for evaluation in run.evaluations:
         record = evaluation.data or run.data
         if record is not None:
             records.setdefault(record.name, record)
+    if dataset is not None and not records:
+        raise UsageError(
+            f"--dataset {_shown(dataset)} cannot be used: run.json does not record how the data of its evaluations was "
+            "read; leave it out, or measure again with `quintet evaluate`"
+        )
     names = {part for name in records for part in (name, *name.split(","))}
     sources: dict[str, Any] = {}
     parts: dict[str, str] = {}
@@ -122,8 +130,11 @@ def measure(
 
     record = recorded_data(run, evaluation)
     title = f"data, {evaluation.split}"
-    if record is None or record.name not in sources:
-        name = evaluation.data_name or "the data"
+    name = evaluation.data_name or "the data"
+    if record is None:
+        detail = f"run.json does not record how '{name}' was read; measure again with `quintet evaluate`"
+        return None, [Check(title, "not checked", detail)]
+    if record.name not in sources:
         detail = f"'{name}' is recorded by name and fingerprint only; say where it is with --dataset"
         return None, [Check(title, "not checked", detail)]
     dtype = str(evaluation.protocol.get("dtype", "float32"))
@@ -142,6 +153,72 @@ def measure(
     if problems:
         return recomputed, [Check(title, "differs", f"{data.name}: {problems}")]
     return recomputed, [Check(title, "equal", f"{data.name}: {chosen.split.rows:,} rows with the recorded fingerprint")]
+
+
+def check_measured(
+    evaluation: EvaluationFacts, recomputed: EvaluationFacts | None, compared: Sequence[NumberCheck]
+) -> list[Check]:
+    """What an evaluation states beside its numbers, against the one made again, and why only its intervals differ."""
+    if recomputed is None:
+        return []
+    checks = []
+    wrong = [*_other_statements(evaluation, recomputed), *_other_words(evaluation, recomputed)]
+    if wrong:
+        checks.append(Check(f"evaluation, {evaluation.split}", "differs", "; ".join(wrong)))
+    strange = [note for note in evaluation.notes if note not in recomputed.notes]
+    if strange:
+        detail = f"noted, and not noted again: {'; '.join(strange)}"
+        checks.append(Check(f"notes, {evaluation.split}", "not checked", detail))
+    differing = [number for number in compared if number.is_equal is False]
+    if differing and "rows" not in evaluation.protocol and all(number.is_end for number in differing):
+        detail = (
+            "only ends of intervals differ; an earlier version drew them by the positions of the rows, so the same "
+            "rows may be in another order now; `quintet evaluate` measures them by content"
+        )
+        checks.append(Check(f"order of rows, {evaluation.split}", "differs", detail))
+    return checks
+
+
+def _other_statements(evaluation: EvaluationFacts, recomputed: EvaluationFacts) -> Iterator[str]:
+    """What is no number, but says what the numbers mean."""
+    for name, before, now in (
+        ("labels", list(evaluation.labels), list(recomputed.labels)),
+        ("kind of problem", evaluation.problem_type, recomputed.problem_type),
+    ):
+        if before != now:
+            yield f"{name} {now}, run.json says {before}"
+    meaning, now_meaning = (
+        {name: (metric.level, metric.higher_is_better) for name, metric in _metrics(one)}
+        for one in (evaluation, recomputed)
+    )
+    for name, (level, is_better) in meaning.items():
+        now_level, now_better = now_meaning.get(name, (level, is_better))
+        if level != now_level:
+            yield f"{name}: intervals of {now_level:g}, run.json says {level:g}"
+        if is_better != now_better:
+            yield f"{name}: {'higher' if now_better else 'lower'} is better, run.json says the opposite"
+
+
+def _other_words(evaluation: EvaluationFacts, recomputed: EvaluationFacts) -> Iterator[str]:
+    """Sentences of an evaluation by this version of Quintet that are not those of the one made again."""
+    if evaluation.versions.get("quintet") != recomputed.versions.get("quintet"):
+        return
+    described = {rule.name: rule.description for rule in recomputed.baselines}
+    for rule in evaluation.baselines:
+        if described.get(rule.name, rule.description) != rule.description:
+            yield f"{rule.name} {described[rule.name]}, run.json says that it {rule.description}"
+    for note in recomputed.notes:
+        if note not in evaluation.notes:
+            yield f"run.json does not say: {note}"
+
+
+def _metrics(evaluation: EvaluationFacts) -> Iterator[tuple[str, MetricFact]]:
+    """Every metric of an evaluation, with whose it is."""
+    yield from ((metric.name, metric) for metric in evaluation.metrics)
+    named = [(row.label, row.metrics) for row in evaluation.per_class]
+    named += [(rule.name, rule.metrics) for rule in evaluation.baselines]
+    for name, metrics in named:
+        yield from ((f"{name}: {metric.name}", metric) for metric in metrics)
 
 
 def _data_problems(record: DataFacts, evaluation: EvaluationFacts, found: SplitFacts, now: DataFacts) -> str:

@@ -7,22 +7,24 @@ not decide. A README.md without our marks is somebody's own, and is not touched 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from ..pipelines.errors import DataError, PublishError, UsageError
+from .answers import printed_alike
+from .card_arguments import check_beside_check, check_checkpoint, check_examples, check_repository_id
 from .card_report import CardReport
 from .checking import check_card
 from .existing_card import check_existing_card, read_recorded, read_text
 from .facts import FILE_NAME as FACTS_FILE
 from .facts import ExampleFact, RunFacts, UsageFact, write_facts
-from .metadata import REPOSITORY, main_evaluation, metadata
-from .owner_choices import chosen_languages, chosen_licence, edited_words
+from .metadata import main_evaluation, metadata
+from .owner_choices import checked_words, chosen_languages, chosen_licence, edited_words
 from .render import FILE_NAME, Readme, read_readme, render
 from .result_sections import CONFUSION
-from .snippet_runs import answers_alike, run_snippets
+from .snippet_runs import run_snippets
 from .snippets import QUINTET, default_examples, snippets
 from .training_sections import CURVES
 
@@ -60,22 +62,39 @@ def card(
 
     Raises:
         UsageError: no checkpoint folder, an unknown licence or language, a README.md written by hand without
-            ``append``, or no editor.
-        DataError: facts or front matter that cannot be read, or weights that the facts are not about.
+            ``append``, no editor, or an option for writing beside ``check``.
+        DataError: facts, front matter or marks that cannot be read, or weights that the facts are not about.
         PublishError: the checkpoint cannot be used as the card would say.
     """
+    check_checkpoint(checkpoint)
     if check:
+        check_beside_check(
+            {
+                "--license": license is not None,
+                "--license-name": license_name is not None,
+                "--license-link": license_link is not None,
+                "--language": language is not None,
+                "--repository": repository is not None,
+                "--example": examples is not None,
+                "own words": own_words is not None,
+                "--no-texts": not texts,
+                "--edit": edit,
+                "--append": append,
+            }
+        )
         return check_existing_card(checkpoint)
+    check_repository_id(repository)
+    check_examples(examples)
+    if own_words is not None:
+        own_words = checked_words(own_words)
     folder = _own_folder(checkpoint)
     path = folder / FILE_NAME
     readme = _readable(path, append=append)
-    if repository is not None and not REPOSITORY.fullmatch(repository):
-        raise UsageError(f"repository '{repository}' is no Hub id; expected one such as me/reviews")
     by_hand = dict(readme.metadata or {})
     licence = chosen_licence(license, license_name, license_link, by_hand)
     languages = chosen_languages(language, by_hand)
     if edit:
-        own_words = edited_words(readme.own_words if own_words is None else own_words)
+        own_words = checked_words(edited_words(readme.own_words if own_words is None else own_words))
 
     before = read_recorded(folder, folder.resolve().name)
     facts, answered = _facts_and_examples(folder, before, examples, languages)
@@ -100,8 +119,7 @@ def card(
             before=readme.before,
             after=readme.after,
         )
-        write_facts(facts, folder)
-        _write(path, text)
+        _write(path, text, before=lambda: write_facts(facts, folder))
     except OSError as error:
         raise UsageError(f"'{folder.name}' cannot be written to ({error.strerror}); copy the checkpoint") from error
     return CardReport(
@@ -140,8 +158,12 @@ def _own_folder(checkpoint: str | Path) -> Path:
 
 def _readable(path: Path, *, append: bool) -> Readme:
     """The README.md of a checkpoint taken apart; an empty one where there is none."""
+    if path.is_dir():
+        raise UsageError(f"{path.name} in '{path.parent.resolve().name}' is a folder, expected a file; move it away")
     text = read_text(path) if path.is_file() else ""
     readme = read_readme(text)
+    if readme.damage:
+        raise DataError(f"{path.name} in '{path.parent.resolve().name}' is kept as it is: {readme.damage}")
     if readme.card is None and text.strip() and not append:
         raise UsageError(
             f"{path.name} in '{path.parent.resolve().name}' was not written by `quintet card`, so it is kept as it is; "
@@ -260,7 +282,7 @@ def _run_usages(folder: Path, facts: RunFacts) -> tuple[tuple[UsageFact, ...], l
             f"plain {run.usage.library} does not run it, so the card has no snippet for it: {scrub(run.problem)}"
         )
     usages = tuple(run.usage for run in runs if run.problem is None)
-    if len(usages) == 2 and not answers_alike(usages[0].output, usages[1].output):
+    if len(usages) == 2 and not printed_alike(usages[0].output, usages[1].output):
         notes.append("Quintet and plain transformers do not answer the examples alike; the card shows both")
     return usages, notes
 
@@ -285,14 +307,15 @@ def _drawn(folder: Path, facts: RunFacts) -> tuple[str, ...]:
     return tuple(names)
 
 
-def _write(path: Path, text: str) -> None:
-    """Writes a file whole or not at all."""
+def _write(path: Path, text: str, *, before: Callable[[], None]) -> None:
+    """Writes a file whole or not at all; ``before`` is called once only its name is missing, so that it may fail."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         with temporary.open("w", encoding="utf-8", newline="\n") as stream:
             stream.write(text)
             stream.flush()
             os.fsync(stream.fileno())
+        before()
         temporary.replace(path)
     except BaseException:
         temporary.unlink(missing_ok=True)

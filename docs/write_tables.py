@@ -1,4 +1,4 @@
-"""Writes the generated parts of the documents: the tables of tasks and models, every `--help`, and the example card.
+"""Writes the generated parts of the documents: the tables of tasks and models, every `--help`, and the cards.
 
 python docs/write_tables.py            rewrites them
 python docs/write_tables.py --check    exits 1 and names the file if one is out of date
@@ -12,6 +12,7 @@ from pathlib import Path
 
 from quintet.cards.facts import read_facts
 from quintet.cards.render import read_readme, render
+from quintet.pipelines.checkpoint_sources import embedded_names
 from quintet.pipelines.models.families import FAMILIES
 from quintet.pipelines.tasks import TASKS
 
@@ -31,8 +32,10 @@ def tasks_table() -> str:
 
 
 def models_table() -> str:
-    lines = ["| family | what it is | source |", "|---|---|---|"]
-    lines += [f"| `{family.name}` | {family.summary} | {family.paper} |" for family in FAMILIES]
+    lines = ["| family | what it is | for | source |", "|---|---|---|---|"]
+    lines += [
+        f"| `{family.name}` | {family.summary} | {', '.join(family.tasks)} | {family.paper} |" for family in FAMILIES
+    ]
     return "\n".join(lines)
 
 
@@ -58,7 +61,7 @@ GENERATED = {
     "docs/models.md": {"models": models_table},
     "docs/commands.md": {"help": help_texts},
 }
-EXAMPLE_CARD = "docs/example-card/README.md"
+CARDS = ("docs/example-card/README.md", *(f"pipelines/embedded/{name}/README.md" for name in embedded_names()))
 
 
 def filled(text: str, name: str, content: str) -> str:
@@ -70,17 +73,17 @@ def filled(text: str, name: str, content: str) -> str:
     return new
 
 
-def example_card(text: str) -> str:
-    """The example card, rendered anew from the facts beside it."""
-    return render(read_facts(ROOT / "docs/example-card"), own_words=read_readme(text).own_words)
+def rendered(card: str, text: str) -> str:
+    """A card, rendered anew from the facts beside it."""
+    return render(read_facts((ROOT / card).parent), own_words=read_readme(text).own_words)
 
 
 def main(check: bool) -> int:
     stale = []
-    for document in (*GENERATED, EXAMPLE_CARD):
+    for document in (*GENERATED, *CARDS):
         path = ROOT / document
         old = path.read_text(encoding="utf-8")
-        new = example_card(old) if document == EXAMPLE_CARD else old
+        new = rendered(document, old) if document in CARDS else old
         for name, make in GENERATED.get(document, {}).items():
             new = filled(new, name, make())
         if new != old:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from ..cards.facts import BaselineFact, SplitFacts
-from .metrics import classification_metrics
+from .metrics import classification_metrics, quoted
 from .problems import MULTI_LABEL, REGRESSION
 
 LEFT_OUT = frozenset({"ece", "log_loss", "auroc", "pearson", "spearman"})
@@ -40,7 +40,7 @@ def constant_baseline(
         known = training is not None and training.label_mean is not None
         mean = training.label_mean if training is not None and training.label_mean is not None else labels.mean()
         answers = np.full(len(labels), float(mean))
-        name, answer = "mean", f"answers {float(mean):.4g}, the mean"
+        name, answer, needed = "mean", f"answers {float(mean):.4g}, the mean", "its mean"
     else:
         histogram = dict(training.label_histogram) if training is not None else {}
         # counts of labels that the checkpoint does not have tell nothing about it
@@ -51,8 +51,13 @@ def constant_baseline(
         majority = int(counts.argmax())
         answers = np.zeros((len(labels), len(names)))
         answers[:, majority] = 1
-        name, answer = "majority class", f"answers '{names[majority]}', the most frequent label"
+        name, needed = "majority class", "any of these labels"
+        answer = f"answers {quoted(names[majority])}, the most frequent label"
     scores = classification_metrics(answers, labels, names, problem_type, bootstrap=bootstrap, seed=seed)
-    source = "of the training split" if known else "of the evaluated rows themselves (no training split is recorded)"
+    source = "of the training split"
+    if not known:
+        split = "no training split is recorded"
+        missing = split if training is None else f"the training split is recorded without {needed}"
+        source = f"of the evaluated rows themselves ({missing})"
     kept = tuple(metric for metric in scores.metrics if metric.name not in LEFT_OUT)
     return BaselineFact(name, kept, f"{answer} {source}")

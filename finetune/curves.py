@@ -43,7 +43,8 @@ def draw_curves(folder: Path, metric: str, best_step: int | None) -> Path | None
         axes.set_ylabel(name.replace("_", " "))
         axes.grid(alpha=0.25)
         axes.spines[["top", "right"]].set_visible(False)
-        axes.legend(frameon=False, fontsize=8)
+        if axes.get_legend_handles_labels()[0]:  # nothing was measured, or every number was left out
+            axes.legend(frameon=False, fontsize=8)
     lower.set_xlabel("optimizer steps")
     path = folder / FILE_NAME
     FigureCanvasAgg(figure).print_png(str(path), metadata={"Software": None})

@@ -16,15 +16,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
-from ..cards.facts import EvaluationFacts
+from ..cards.facts import MOST_RESAMPLES, EvaluationFacts
 from ..pipelines.errors import UsageError
 from ..pipelines.factory import pipeline
 from ..pipelines.tasks import TASKS, find_task
 from .environment import command
 from .evaluation_record import read_subject, write_evaluation
-from .evaluation_rows import choose_rows
+from .evaluation_rows import choose_rows, training_notes
 from .label_matching import parse_label_map
-from .measuring import Conditions, Progress, evaluation_facts
+from .measuring import Conditions, Progress, evaluation_facts, measure_split
 from .problems import REGRESSION, SINGLE_LABEL
 
 
@@ -135,13 +135,10 @@ def evaluate(
         "allow_training_rows": allow_training_rows or None,
     }
     start = time.perf_counter()
-    measured = recipe.measure(pipe, data, chosen.role, conditions)
-    notes = ()
-    if chosen.trained_on:
-        then = "run.json does not keep these numbers" if chosen.is_mostly_training else "the metrics may be too high"
-        note = f"{chosen.trained_on_in_words} have texts that the checkpoint was trained on, so {then}"
+    measured = measure_split(recipe, pipe, data, chosen.role, conditions)
+    notes = training_notes(chosen)
+    for note in notes:
         warnings.warn(note, stacklevel=2)
-        notes = (note,)
     seconds = time.perf_counter() - start
     facts = evaluation_facts(
         measured,
@@ -191,5 +188,5 @@ def _is_task(name: Any) -> bool:
 def _check_numbers(limit: int | None, bootstrap: int) -> None:
     if limit is not None and limit < 1:
         raise UsageError(f"--limit is {limit}, expected 1 row or more")
-    if bootstrap < 0:
-        raise UsageError(f"--bootstrap is {bootstrap}, expected 0 resamples or more")
+    if not 0 <= bootstrap <= MOST_RESAMPLES:
+        raise UsageError(f"--bootstrap is {bootstrap}, expected 0 to {MOST_RESAMPLES:,} resamples")

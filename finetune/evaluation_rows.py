@@ -110,6 +110,14 @@ def choose_rows(
     return chosen
 
 
+def training_notes(chosen: ChosenRows) -> tuple[str, ...]:
+    """A sentence about the rows that the checkpoint was trained on; none where there are none."""
+    if not chosen.trained_on:
+        return ()
+    then = "run.json does not keep these numbers" if chosen.is_mostly_training else "the metrics may be too high"
+    return (f"{chosen.trained_on_in_words} have texts that the checkpoint was trained on, so {then}",)
+
+
 def split_facts(data: DataFacts, role: str) -> SplitFacts:
     """The facts of one split.
 

@@ -6,9 +6,9 @@ A task's recipe gives a `Measured`; `evaluation_facts` makes the facts of it tha
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..cards.facts import (
     BaselineFact,
@@ -21,6 +21,14 @@ from ..cards.facts import (
     SplitFacts,
 )
 from .environment import hardware, versions
+
+if TYPE_CHECKING:
+    from .data import TaskData
+    from .recipe import TaskRecipe
+
+ROWS = "rows"
+BY_CONTENT = "by content"
+"""The entry ``rows`` of a protocol: in which order the rows were resampled. Without it, in that of the file."""
 
 TOLERANCES = {"float32": 1e-4}
 """How far a recomputed metric may lie off; float32 scores agree to 1e-5 between machines."""
@@ -77,6 +85,29 @@ class Measured:
     notes: tuple[str, ...] = ()
     protocol: Mapping[str, Any] = field(default_factory=dict)
     draw: Callable[[Path, str], None] | None = None
+
+
+def measure_split(recipe: type[TaskRecipe], pipe: Any, data: TaskData, role: str, conditions: Conditions) -> Measured:
+    """What the answers of ``pipe`` are worth on the split ``role`` of ``data``, whatever order its rows are in.
+
+    Resamples draw rows by their positions, so the rows are measured in the order of their contents. The same rows then
+    give the same intervals from a shuffled file. Mistakes keep their positions in the split.
+
+    Args:
+        recipe: the task's, which measures.
+        pipe: of the checkpoint.
+        data: with the split.
+        role: key of the split in ``data.splits``.
+        conditions: how it is measured.
+
+    Raises:
+        DataError: the split has no rows, or labels that the checkpoint does not have.
+        WeightsError: an answer is not finite.
+    """
+    order = data.content_order[role]
+    measured = recipe.measure(pipe, data.by_content(role), role, conditions)
+    mistakes = tuple(replace(mistake, row=int(order[mistake.row - 1]) + 1) for mistake in measured.mistakes)
+    return replace(measured, mistakes=mistakes, protocol={**measured.protocol, ROWS: BY_CONTENT})
 
 
 def evaluation_facts(

@@ -24,6 +24,8 @@ from .problems import MULTI_LABEL, REGRESSION, SINGLE_LABEL
 
 MULTI_LABEL_THRESHOLD = 0.5
 UNDEFINED: dict[str, Any] = {"zero_division": 0.0}  # the precision of a class that was never predicted, in macro means
+MOST_NAMED = 3  # classes that a note names; more are counted
+LONGEST_LABEL = 60  # characters of a label within a sentence
 LOWER_IS_BETTER = frozenset({"ece", "log_loss", "mse", "mae"})
 
 
@@ -123,7 +125,7 @@ def _single_label(
     if len(names) == 2 and len(present) == 2:
         values["auroc"] = sklearn_metrics.roc_auc_score(labels, probabilities[:, 1])
     elif len(names) == 2:
-        notes.append(f"auroc is undefined: all rows have the label '{names[present[0]]}'")
+        notes.append(f"auroc is undefined: all rows have the label {quoted(names[present[0]])}")
     values["ece"] = expected_calibration_error(probabilities, labels)
     values["log_loss"] = sklearn_metrics.log_loss(labels, probabilities, labels=ids)
     statistics = resampling.single_label_statistics(probabilities, labels)
@@ -178,10 +180,10 @@ def _regression(predicted: np.ndarray, labels: np.ndarray, resamples: int, seed:
 def _per_class(
     true: np.ndarray, answered: np.ndarray, hits: np.ndarray, names: tuple[str, ...], ends: Mapping
 ) -> tuple[tuple[ClassFact, ...], tuple[str, ...]]:
-    """The per-class table from counts (classes,), and a note for each class with an undefined number."""
+    """The per-class table from counts (classes,), and notes about the classes with an undefined number."""
     columns = [np.asarray(counts, dtype=np.float64)[:, None] for counts in (true, answered, hits)]
     values = resampling.class_statistics(*columns)
-    table, notes = [], []
+    table = []
     for index, name in enumerate(names):
         facts = []
         for metric in ("precision", "recall", "f1"):
@@ -190,11 +192,39 @@ def _per_class(
                 low, high = resampling.end(ends, f"class_{metric}", index)
                 facts.append(MetricFact(metric, float(value), low, high))
         table.append(ClassFact(name, int(true[index]), tuple(facts)))
-        if not true[index]:
-            notes.append(f"recall of '{name}' is undefined: no row has this label")
-        if not answered[index]:
-            notes.append(f"precision of '{name}' is undefined: it was never predicted")
-    return tuple(table), tuple(notes)
+    unseen = [name for name, count in zip(names, true, strict=True) if not count]
+    unanswered = [name for name, count in zip(names, answered, strict=True) if not count]
+    return tuple(table), (
+        *undefined("recall", unseen, names, "no row has this label", "no row has these labels"),
+        *undefined("precision", unanswered, names, "it was never predicted", "they were never predicted"),
+    )
+
+
+def undefined(metric: str, labels: Sequence[str], names: Sequence[str], one: str, several: str) -> list[str]:
+    """A note about the classes that have no such number: by their names, or how many of ``names``; none for none.
+
+    >>> undefined("recall", ["b"], ["a", "b"], "no row has it", "no row has them")
+    ["recall of 'b' is undefined: no row has it"]
+
+    Args:
+        metric: precision or recall.
+        labels: the classes that lack it.
+        names: of all classes.
+        one: why, of a single class.
+        several: why, of more.
+    """
+    if not labels:
+        return []
+    listed = " and ".join(map(quoted, labels))
+    if len(labels) > MOST_NAMED:
+        listed = f"{len(labels):,} of {len(names):,} classes"
+    return [f"{metric} of {listed} is undefined: {one if len(labels) == 1 else several}"]
+
+
+def quoted(label: str) -> str:
+    """A label within a sentence: on one line, and not longer than one can read."""
+    line = " ".join(label.split())
+    return f"'{line if len(line) <= LONGEST_LABEL else f'{line[: LONGEST_LABEL - 1]}…'}'"
 
 
 def _metric_facts(values: Mapping[str, float], ends: Mapping) -> tuple[MetricFact, ...]:

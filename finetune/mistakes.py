@@ -24,7 +24,7 @@ def most_confident_mistakes(
     *,
     count: int = 20,
 ) -> tuple[MistakeFact, ...]:
-    """The ``count`` wrong answers with the highest confidence, highest first, then by row.
+    """The ``count`` wrong answers with the highest confidence, highest first, then in the order of the rows given.
 
     Single-label: the probability of the wrong answer. Multi-label: the largest probability by which a label is wrongly
     given or wrongly withheld. Regression: the absolute error; every row counts as wrong.

@@ -180,7 +180,7 @@ def _figure(width: float, height: float) -> Figure:
 def _title(axes: Axes, title: str) -> None:
     """A title without the letters that no font can draw."""
     covered, families = _covered_letters(title)
-    shown = _literal("".join(letter for letter in title if letter in covered))
+    shown = _literal("".join(letter for letter in title if letter in covered).lstrip(" ,"))
     axes.set_title(shown, fontsize=10, color=INK, loc="left", pad=10, wrap=True, fontfamily=families)
 
 

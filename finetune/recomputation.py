@@ -5,7 +5,7 @@ The steps are those of `evaluation.evaluate`; nothing is written.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,8 +13,8 @@ from ..cards.facts import DataFacts, EvaluationFacts, RunFacts, SplitFacts
 from ..pipelines.errors import DataError, UsageError
 from ..pipelines.tasks import Task, find_task
 from .evaluation_record import Subject
-from .evaluation_rows import ChosenRows, choose_rows, split_facts
-from .measuring import Conditions, Progress, evaluation_facts
+from .evaluation_rows import ChosenRows, choose_rows, split_facts, training_notes
+from .measuring import BY_CONTENT, ROWS, Conditions, Progress, evaluation_facts, measure_split
 from .problems import REGRESSION, SINGLE_LABEL
 from .settings import FinetuneSettings
 from .training_data import load_task_data
@@ -75,6 +75,9 @@ def describe_difference(recorded: SplitFacts, found: SplitFacts) -> str:
             differences.append(f"{now or 0:g} characters instead of {before:g} at {percent} % of the lengths")
     if recorded.duplicates is not None and recorded.duplicates != found.duplicates:
         differences.append(f"{found.duplicates} repeated texts instead of {recorded.duplicates}")
+    before, now = recorded.label_mean, found.label_mean  # older facts have none
+    if before is not None and (now is None or not math.isclose(before, now, rel_tol=1e-9, abs_tol=1e-12)):
+        differences.append(f"the mean of the numbers is {'none' if now is None else f'{now:g}'} instead of {before:g}")
     if recorded.fingerprint == found.fingerprint:
         return "; ".join(differences)
     return "; ".join(differences) or "as many rows, labels and lengths, but other texts or labels"
@@ -98,24 +101,32 @@ def measure_again(
 
     Raises:
         DataError: the labels are not those of the checkpoint.
+        UsageError: the protocol says what cannot be.
     """
     protocol = evaluation.protocol
+    if protocol.get(ROWS, BY_CONTENT) != BY_CONTENT:
+        raise UsageError(f"the protocol in run.json has {ROWS} {protocol[ROWS]!r}, expected '{BY_CONTENT}' or nothing")
     conditions = Conditions(
         labels=subject.labels,
         problem_type=subject.problem_type,
-        bootstrap=_whole_number(protocol, "bootstrap", 1000),
-        seed=_whole_number(protocol, "seed", 0),
+        bootstrap=protocol.get("bootstrap", 1000),
+        seed=protocol.get("seed", 0),
         label_map=dict(protocol.get("label_map") or {}),
         training=subject.training_split,
         progress=progress,
     )
     recipe = find_task(subject.described.task).load_recipe()
+    if ROWS in protocol:
+        measured = measure_split(recipe, pipe, chosen.data, chosen.role, conditions)
+    else:  # of an earlier version
+        measured = recipe.measure(pipe, chosen.data, chosen.role, conditions)
     return evaluation_facts(
-        recipe.measure(pipe, chosen.data, chosen.role, conditions),
+        measured,
         conditions,
         chosen.split,
         data_name=evaluation.data_name,
         protocol=protocol,
+        notes=() if evaluation.data is None else (*chosen.data.report.notices, *training_notes(chosen)),
         weights_sha256=subject.weights_sha256,
     )
 
@@ -147,7 +158,7 @@ def _cut_like_evaluation(
         "columns": dict(record.columns) or None,
         "config": record.config,
         "bad_rows": protocol.get("bad_rows", "raise"),
-        "seed": _whole_number(protocol, "seed", 0),
+        "seed": protocol.get("seed", 0),
         "max_rows": protocol.get("limit"),
         "revision": revision,
     }
@@ -174,10 +185,3 @@ def _cut_like_evaluation(
             return choose(None)
         except DataError:
             raise error from None
-
-
-def _whole_number(protocol: Mapping[str, Any], name: str, default: int) -> int:
-    value = protocol.get(name, default)
-    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
-        raise UsageError(f"the protocol in run.json has {name} {value!r}, expected a whole number; publish it again")
-    return value

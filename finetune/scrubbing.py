@@ -124,7 +124,7 @@ def _scrub_text(text: str) -> str:
     home = str(Path.home())
     if len(home) > 1:
         text = re.sub(rf"(?<![\w/]){re.escape(home)}(?![\w.-])", "~", text)
-    for secret in _environment_secrets():
+    for secret in environment_secrets():
         text = text.replace(secret, TOKEN)
     text = _SECRETS.sub(TOKEN, text)
     text = _LABELLED_SECRETS.sub(rf"\g<1>{TOKEN}", text)
@@ -143,7 +143,7 @@ def _cut_quoted(found: re.Match[str]) -> str:
     return f"{found['quote']}{name}{found['quote']}"
 
 
-def _environment_secrets() -> list[str]:
+def environment_secrets() -> list[str]:
     """Values of environment variables that hold secrets, the longest first; read anew, they can be set at any time."""
     endings = ("TOKEN", "API_KEY", "SECRET", "PASSWORD", "ACCESS_KEY")
     found = {value for name, value in os.environ.items() if name.upper().endswith(endings) and len(value) >= 8}

@@ -19,7 +19,7 @@ from ..cards.facts import ClassFact, MetricFact
 from ..pipelines.errors import DataError, ShapeError
 from . import bootstrap as resampling
 from .data.tags import is_scheme
-from .metrics import UNDEFINED, Scores
+from .metrics import UNDEFINED, Scores, undefined
 
 LARGEST_CONFUSION = 40
 """Tags of which a confusion matrix can still be read."""
@@ -148,7 +148,7 @@ def _entity_counts(
 def _scores(values: dict[str, float], sums: Sequence[np.ndarray], labels: Sequence[str], ends: dict) -> Scores:
     facts = tuple(MetricFact(name, float(value), *resampling.end(ends, name)) for name, value in values.items())
     table = resampling.class_statistics(*(column[:, None] for column in sums))
-    rows, notes = [], []
+    rows = []
     for index, label in enumerate(labels):
         metrics = []
         for metric in ("precision", "recall", "f1"):
@@ -156,8 +156,8 @@ def _scores(values: dict[str, float], sums: Sequence[np.ndarray], labels: Sequen
             if not np.isnan(value):
                 metrics.append(MetricFact(metric, float(value), *resampling.end(ends, f"class_{metric}", index)))
         rows.append(ClassFact(label, int(sums[0][index]), tuple(metrics)))
-        if not sums[0][index]:
-            notes.append(f"recall of '{label}' is undefined: no word has it")
+    unseen = [label for label, count in zip(labels, sums[0], strict=True) if not count]
+    notes = undefined("recall", unseen, labels, "no word has it", "no word has one of them")
     return Scores(facts, tuple(rows), None, tuple(notes))
 
 

@@ -16,37 +16,27 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from ..pipelines.checkpoints import from_model
-from ..pipelines.errors import unknown_name
-from ..pipelines.integrity import answering_files
-from ..pipelines.saving import save_checkpoint
-from ..pipelines.text_classification import TextClassificationPipeline
 from .distillation import distillation_losses
 from .label_answers import measure_labels
-from .lora import ADAPTER_FOLDER
 from .measuring import Conditions, Measured
 from .metrics import classification_metrics
-from .optimization import parameter_groups
 from .problems import MULTI_LABEL, REGRESSION, SINGLE_LABEL
-from .recipe import Batch, BatchLoss, Features, ParameterGroup, TrainingRows
-from .run_identity import public_settings
+from .recipe import Batch, BatchLoss, Features, TrainingRows
 from .settings import FinetuneSettings
-from .text_export import WEIGHTS_FILE, calibrated, measured_export, sha256_of
+from .text_export import calibrated
 from .text_inputs import inputs_of, inputs_of_split
-from .text_models import StartingPoint, check_models, starting_point
+from .text_models import StartingPoint, starting_point
+from .text_recipe import NOT_INPUTS, TextRecipe, gathered
 from .text_teacher import rows_with_teacher
 from .training_data import SplitRows
 
 if TYPE_CHECKING:
-    from ..cards.facts import CalibrationFacts, EvaluationFacts
+    from ..cards.facts import CalibrationFacts
     from ..pipelines.tasks import Task
     from .data import TaskData
 
-NOT_INPUTS = frozenset({"target", "targets", "teacher", "altered"})
-"""Features and parts of a batch that are not for the model."""
 
-
-class TextClassificationRecipe:
+class TextClassificationRecipe(TextRecipe):
     """The text classification part of training; see `recipe.Recipe` and `recipe.TaskRecipe`.
 
     Args:
@@ -70,24 +60,17 @@ class TextClassificationRecipe:
         validation: Any = None,
         class_weights: torch.Tensor | None = None,
     ) -> None:
-        self.task, self.start_point, self.rows = task, start, rows
-        self.model: Any = start.model
-        self.tokenizer, self.settings = start.tokenizer, start.settings
-        self.labels, self.problem_type, self.validation = labels, problem_type, validation
+        super().__init__(
+            task,
+            start,
+            rows,
+            labels=labels,
+            problem_type=problem_type,
+            validation=validation,
+            directions=known_metrics(labels, problem_type),
+        )
         self.class_weights = class_weights
         self.loss_of_guessing = _loss_of_guessing(labels, problem_type)
-        self.has_validation = validation is not None and len(validation) > 0
-        self.pipeline = TextClassificationPipeline.from_checkpoint(from_model(start.model, start.tokenizer))
-        directions = known_metrics(labels, problem_type)
-        self.metric = start.settings.metric or next(iter(directions))
-        if self.metric not in directions:
-            raise unknown_name("metric", self.metric, directions)
-        self.higher_is_better = directions[self.metric]
-
-    @classmethod
-    def check(cls, settings: FinetuneSettings) -> None:
-        """Whether the model and the other checkpoints that ``settings`` name can be found."""
-        check_models(settings)
 
     @classmethod
     def start(cls, task: Task, settings: FinetuneSettings, data: TaskData, prepared: Path) -> TextClassificationRecipe:
@@ -123,20 +106,9 @@ class TextClassificationRecipe:
             features.append(sample)
         return features
 
-    def length(self, features: Features) -> int:
-        """Tokens, special ones included."""
-        return len(features["input_ids"])
-
     def collate(self, features: Sequence[Features]) -> Batch:
-        """Padded ids (batch, length) and targets (batch,) or (batch, classes).
-
-        Where no text is padded there is no ``attention_mask``, and attention takes a faster way.
-        """
-        batch: Batch = self.tokenizer.pad(
-            [{name: sample[name] for name in sample if name not in NOT_INPUTS} for sample in features]
-        )
-        if bool(batch["attention_mask"].all()):
-            del batch["attention_mask"]
+        """Padded ids (batch, length) and targets (batch,) or (batch, classes)."""
+        batch = self.padded(features)
         dtype = torch.int64 if self.problem_type == SINGLE_LABEL else torch.float32
         batch["targets"] = torch.tensor([sample["target"] for sample in features], dtype=dtype)
         if "teacher" in features[0]:
@@ -185,35 +157,16 @@ class TextClassificationRecipe:
             return losses.mean(-1)
         return functional.mse_loss(logits.squeeze(-1), targets, reduction="none")
 
-    def optimizers(self, model: torch.nn.Module) -> Mapping[str, Sequence[ParameterGroup]]:
-        """One optimizer over all trainable weights."""
-        return {"model": parameter_groups(model, self.settings)}
-
     def evaluate(self, model: Any, rank: int, world_size: int) -> Mapping[str, float]:
         """Loss and metrics on validation, of the probabilities that the pipeline would give."""
-        pipeline = TextClassificationPipeline.from_checkpoint(from_model(model, self.tokenizer))
+        pipeline = self.pipeline_of(model)
         own = islice(inputs_of_split(self.validation), rank, None, world_size)
         probabilities = [pipeline.merge(output) for output in pipeline.outputs(own)]
-        if world_size > 1:
-            from accelerate.utils import gather_object
-
-            shares = gather_object([probabilities])  # one list a process
-            probabilities = [shares[row % world_size][row // world_size] for row in range(len(self.validation))]
+        probabilities = gathered(probabilities, len(self.validation), world_size)
         stacked = np.stack(probabilities)
         targets = np.asarray(self.validation["label"][:])
         scores = classification_metrics(stacked, targets, self.labels, self.problem_type, bootstrap=0)
         return {"loss": self._validation_loss(stacked, targets)} | {fact.name: fact.value for fact in scores.metrics}
-
-    def conclude(self, weights: Mapping[str, torch.Tensor] | None, output: Path) -> None:
-        """Loads the final weights, and merges low-rank additions, which ``keep_adapter`` also writes to ``output``."""
-        if weights is not None:
-            self.model.load_state_dict(weights, strict=False)  # frozen weights are not among them
-        self.model.eval()
-        additions = self.start_point.additions
-        if additions is not None:
-            if self.settings.keep_adapter:
-                additions.save(output / ADAPTER_FOLDER)
-            self.model = additions.merge()
 
     def calibrate(self) -> CalibrationFacts | None:
         """Folds the temperature that fits validation into the last layer; single labels only."""
@@ -221,45 +174,10 @@ class TextClassificationRecipe:
             return None
         return calibrated(self.model, self.tokenizer, self.validation, self.labels)
 
-    def export(self, output: Path) -> None:
-        """Writes weights, configuration and tokenizer to ``output``."""
-        save_checkpoint(
-            self.model,
-            self.tokenizer,
-            output,
-            dtype=self.settings.export_dtype,
-            labels=self.labels,
-            task=self.task.name,
-        )
-
     @classmethod
     def measure(cls, pipe: Any, data: TaskData, role: str, conditions: Conditions) -> Measured:
         """Metrics of the probabilities that ``pipe`` gives, against labels matched by name."""
         return measure_labels(pipe, data, role, conditions)
-
-    def evaluate_export(self, output: Path, data: TaskData) -> tuple[EvaluationFacts, ...]:
-        """Metrics of the checkpoint in ``output`` on validation and test."""
-        return measured_export(output, data, self.settings, self.task.name)
-
-    def facts(self, output: Path) -> Mapping[str, Any]:
-        """What is known about the model in ``output``."""
-        start = self.start_point
-        files = list(output.glob("*.safetensors"))
-        teacher = public_settings(self.settings).teacher
-        return {
-            "family": start.family,
-            "base_model": start.base_model,
-            "base_revision": start.base_revision,
-            "teacher": teacher,
-            "problem_type": self.problem_type,
-            "labels": tuple(self.labels or ()),
-            "parameters": start.parameters,
-            "trainable_parameters": start.trainable_parameters,
-            "max_length": self.tokenizer.max_length,
-            "weights_sha256": sha256_of(output / WEIGHTS_FILE),
-            "weights_bytes": sum(file.stat().st_size for file in files),
-            "files_sha256": answering_files(output),
-        }
 
     def _validation_loss(self, probabilities: np.ndarray, targets: np.ndarray) -> float:
         """Mean loss against the labels of merged probabilities, which are all that windows of a long text share."""

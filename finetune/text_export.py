@@ -18,7 +18,7 @@ from ..pipelines.tokenization import TextTokenizer
 from .calibration import fit_temperature, fold_temperature
 from .environment import command
 from .evaluation_rows import split_facts
-from .measuring import Conditions, evaluation_facts
+from .measuring import Conditions, evaluation_facts, measure_split
 from .metrics import expected_calibration_error
 from .run_identity import public_settings
 from .settings import FinetuneSettings
@@ -91,7 +91,7 @@ def measured_export(output: Path, data: TaskData, settings: FinetuneSettings, ta
         if not len(data.splits.get(name, ())):
             continue
         started = time.perf_counter()
-        measured = row.load_recipe().measure(pipeline, data, name, conditions)
+        measured = measure_split(row.load_recipe(), pipeline, data, name, conditions)
         evaluations.append(
             evaluation_facts(
                 measured,

@@ -18,7 +18,9 @@ from ..pipelines.models.families import FAMILIES, Family, find_family, is_family
 from ..pipelines.tasks import find_task
 from ..pipelines.tokenization import TextTokenizer
 from .data import TaskData
+from .known_words import KnownWords, learn_words
 from .lora import LowRankAdditions, freeze_body
+from .problems import CLASSIFICATION
 from .settings import FinetuneSettings, flag
 from .tokenizer_training import train_tokenizer
 
@@ -87,20 +89,27 @@ def _from_scratch(settings: FinetuneSettings, family: Family, data: TaskData, pr
     own = {**family.defaults, "vocab_size": family.vocab_size, "max_length": family.max_length}
     settings = settings.resolved(own, pretrained=False)
     tokenizer = _trained_tokenizer(settings, family, data, prepared / TOKENIZER_FOLDER)
+    arguments = dict(settings.model_args)
+    known = None
+    if family.tokenizer == "byte-words":
+        most = family.arguments(arguments)["words"]
+        known = KnownWords.of(training_words(data), tokenizer, int(most))  # type: ignore[arg-type]
+        arguments["words"] = max(1, len(known))
     torch.manual_seed(settings.seed)
     model = build_model(
         family,
         vocab_size=tokenizer.vocab_size,
         labels=data.labels,
-        problem_type=data.problem_type,
-        arguments=settings.model_args,
+        problem_type=data.problem_type if data.problem_type in CLASSIFICATION else None,
+        arguments=arguments,
         padding_id=tokenizer.pad_id,
         max_length=settings.max_length,
     )
+    words = None if known is None else learn_words(model, known)
     if settings.embeddings_from:
-        from .word_vectors import vectors_from_checkpoint
+        from .word_vectors import plain_words, vectors_from_checkpoint
 
-        vectors_from_checkpoint(model, prepared / TOKENIZER_FOLDER, settings)
+        vectors_from_checkpoint(model, words or plain_words(prepared / TOKENIZER_FOLDER), settings)
     return StartingPoint(model, tokenizer, settings, family.name)
 
 
@@ -121,10 +130,20 @@ def _trained_tokenizer(settings: FinetuneSettings, family: Family, data: TaskDat
 
 
 def training_texts(data: TaskData) -> Iterator[str]:
-    """All texts of the training split, lazily; of pairs both."""
+    """All texts of the training split that the task reads or writes, lazily; words with a space between them."""
+    kinds = {column.name: column.kind for column in find_task(data.report.task).columns}
     for rows in data.splits["train"].iter(batch_size=1000):
-        for column in ("text", "text_pair"):
-            yield from rows.get(column) or ()
+        for column in rows:
+            if kinds.get(column) == "text":
+                yield from rows[column] or ()
+            elif kinds.get(column) == "tokens":
+                yield from map(" ".join, rows[column])
+
+
+def training_words(data: TaskData) -> Iterator[list[str]]:
+    """The words of each text of the training split, lazily."""
+    for rows in data.splits["train"].iter(batch_size=1000):
+        yield from rows["tokens"]
 
 
 def _from_checkpoint(settings: FinetuneSettings, data: TaskData) -> StartingPoint:
@@ -138,11 +157,12 @@ def _from_checkpoint(settings: FinetuneSettings, data: TaskData) -> StartingPoin
     torch.manual_seed(settings.seed)  # a new head is drawn at random
     checkpoint = load_checkpoint(
         settings.model,
+        task=settings.task,
         trust_remote_code=settings.trust_remote_code,
         light=False,
         new_head=True,
         labels=data.labels,
-        problem_type=data.problem_type,
+        problem_type=data.problem_type if data.problem_type in CLASSIFICATION else None,
     )
     model: Any = checkpoint.model
     tokenizer = cut_to(checkpoint.tokenizer, settings.max_length)

@@ -210,7 +210,9 @@ def draw_pictures(output: Path, facts: RunFacts) -> None:
 
 def _training_facts(position: Position, accelerator: Accelerator, recipe: Any, output: Path) -> TrainingFacts:
     memory, lines = peak_memory(), list(read_log(output))
-    last = [line.get("loss", math.nan) for line in lines if line["epoch"] == lines[-1]["epoch"]]
+    last = [line for line in lines if line["epoch"] == lines[-1]["epoch"]]
+    # the last step of an epoch may have fewer rows than the others
+    summed = sum(line.get("loss", math.nan) * line["rows"] for line in last)
     notes = divergence(lines, recipe.loss_of_guessing, recipe.settings.learning_rate)
     for note in notes:
         warnings.warn(note, RuntimeWarning, stacklevel=3)
@@ -230,7 +232,7 @@ def _training_facts(position: Position, accelerator: Accelerator, recipe: Any, o
         threads=torch.get_num_threads(),
         precision=recipe.settings.precision,
         device=accelerator.device.type,
-        train_loss=sum(last) / len(last) if last and not math.isnan(sum(last)) else None,
+        train_loss=summed / sum(line["rows"] for line in last) if last and not math.isnan(summed) else None,
         resumes=position.resumes,
         notes=notes,
     )

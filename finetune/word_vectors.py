@@ -7,6 +7,7 @@ later on.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +20,12 @@ from ..pipelines.tokenization import TOKENIZER_FILE, TextTokenizer
 from .settings import FinetuneSettings
 
 
-def vectors_from_checkpoint(model: Any, tokenizer_folder: Path, settings: FinetuneSettings) -> int:
+def vectors_from_checkpoint(model: Any, words: Mapping[str, int], settings: FinetuneSettings) -> int:
     """Initializes the embedding of ``model`` from ``settings.embeddings_from``; returns the number of rows set.
 
     Args:
         model: a transformers model; its embedding is changed in place.
-        tokenizer_folder: where the tokenizer of ``model`` is saved.
+        words: word -> its row in the embedding.
         settings: name of the checkpoint, and the scale.
 
     Raises:
@@ -36,7 +37,6 @@ def vectors_from_checkpoint(model: Any, tokenizer_folder: Path, settings: Finetu
         settings.embeddings_from or "", light=False, new_head=True, trust_remote_code=settings.trust_remote_code
     )
     pretrained: Any = source.model
-    words = plain_words(tokenizer_folder)
     table = model.get_input_embeddings().weight
     vectors = word_vectors(sorted(words), pretrained.get_input_embeddings().weight.detach(), source.tokenizer)
     size, most = table.shape[1], min(vectors.shape)

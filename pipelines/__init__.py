@@ -24,7 +24,13 @@ if TYPE_CHECKING:
     )
     from .factory import pipeline
     from .file_runs import RunSummary, run
+    from .question_answering import QuestionAnsweringPipeline
+    from .summarization import SummarizationPipeline
+    from .text2text_generation import Text2TextGenerationPipeline
     from .text_classification import TextClassificationPipeline
+    from .text_generation import TextGenerationPipeline
+    from .token_classification import TokenClassificationPipeline
+    from .translation import TranslationPipeline
 
 _MODULES = {
     "DataError": "errors",
@@ -32,11 +38,17 @@ _MODULES = {
     "MissingExtraError": "errors",
     "Pipeline": "base",
     "PublishError": "errors",
+    "QuestionAnsweringPipeline": "question_answering",
     "QuintetError": "errors",
     "RunSummary": "file_runs",
     "ShapeError": "errors",
+    "SummarizationPipeline": "summarization",
+    "Text2TextGenerationPipeline": "text2text_generation",
     "TextClassificationPipeline": "text_classification",
+    "TextGenerationPipeline": "text_generation",
+    "TokenClassificationPipeline": "token_classification",
     "TrainingError": "errors",
+    "TranslationPipeline": "translation",
     "UnknownNameError": "errors",
     "UsageError": "errors",
     "WeightsError": "errors",
@@ -50,11 +62,17 @@ __all__ = [
     "MissingExtraError",
     "Pipeline",
     "PublishError",
+    "QuestionAnsweringPipeline",
     "QuintetError",
     "RunSummary",
     "ShapeError",
+    "SummarizationPipeline",
+    "Text2TextGenerationPipeline",
     "TextClassificationPipeline",
+    "TextGenerationPipeline",
+    "TokenClassificationPipeline",
     "TrainingError",
+    "TranslationPipeline",
     "UnknownNameError",
     "UsageError",
     "WeightsError",

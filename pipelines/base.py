@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 import numpy as np
@@ -34,10 +34,12 @@ class WindowOutput:
     Attributes:
         logits: float32, of the task's shape, for instance ``(classes,)``.
         length: number of tokens, special ones included.
+        context: what else ``postprocess`` needs to know of the window; the engine does not look inside.
     """
 
     logits: np.ndarray
     length: int
+    context: Any = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,10 +49,12 @@ class ItemOutput:
     Attributes:
         windows: float32 logits of each window; one array unless the input was longer than the model takes.
         lengths: number of tokens of each window.
+        contexts: what else is known of each window, see `WindowOutput`.
     """
 
     windows: list[np.ndarray]
     lengths: list[int]
+    contexts: list[Any] = field(default_factory=list)
 
 
 class Pipeline(ABC):
@@ -133,7 +137,8 @@ class Pipeline(ABC):
             outputs = self._stream([inputs], settings, limits, on_error)
             return self.finish_single(inputs, next(map(answer, outputs)), settings)
         if isinstance(inputs, list | tuple):
-            return list(map(answer, self._stream(inputs, settings, limits, on_error)))
+            answers = list(map(answer, self._stream(inputs, settings, limits, on_error)))
+            return self.finish_list(inputs, answers, settings)
         return map(answer, self._stream(_iterate(inputs), settings, limits, on_error))
 
     def outputs(self, inputs: Iterable[Any], **options: Any) -> Iterator[ItemOutput]:
@@ -151,7 +156,11 @@ class Pipeline(ABC):
         batcher = Batcher(lambda items: self.samples(items, settings), self.forward, limits, self.size)
         for outcome in batcher.stream(inputs):
             if not isinstance(outcome, InputError):
-                yield ItemOutput([window.logits for window in outcome], [window.length for window in outcome])
+                yield ItemOutput(
+                    [window.logits for window in outcome],
+                    [window.length for window in outcome],
+                    [window.context for window in outcome],
+                )
             elif on_error == "raise":
                 raise outcome
             else:
@@ -196,6 +205,10 @@ class Pipeline(ABC):
     def finish_single(self, inputs: Any, answer: Any, settings: Any) -> Any:
         """The answer as a call with a single input returns it."""
         return answer
+
+    def finish_list(self, inputs: Sequence[Any], answers: list[Any], settings: Any) -> list[Any]:
+        """The answers as a call with a list returns them."""
+        return answers
 
     def size(self, item: Any) -> int:
         """The memory that an input takes while it waits for its batch."""

@@ -73,19 +73,33 @@ def find_checkpoint(model: str | Path, *, revision: str | None = None) -> Place:
         revision: branch, tag or commit of a Hub repository.
 
     Raises:
-        UsageError: ``model`` is a family without weights, a file, a URL, or a folder that does not exist.
+        UsageError: ``model`` is a family without weights, a file, a URL, or a folder that does not exist, or names
+            another revision than ``revision``.
         UnknownNameError: nothing has that name.
         WeightsError: the Hub cannot be reached and the checkpoint is not in the cache, or it may not be read.
     """
     place = find_local(model)
     if place is not None:
         return place
-    repository, _, named_revision = str(model).partition("@")
-    wanted = named_revision or revision
+    repository, wanted = named_revision(str(model), revision)
     config = fetch_file(repository, CONFIG_FILE, revision=wanted)
     if config is None:
         raise WeightsError(f"Hub repository '{repository}' has no {CONFIG_FILE}; it is no checkpoint of transformers.")
     return Place(repository, config.parent, repository, config.parent.name)
+
+
+def named_revision(model: str, revision: str | None) -> tuple[str, str | None]:
+    """The Hub id in ``me/name@revision``, and the revision in it, or the one beside it; None for the main branch.
+
+    Raises:
+        UsageError: there are two revisions, and they are not the same.
+    """
+    repository, _, named = model.partition("@")
+    if named and revision is not None and named != revision:
+        raise UsageError(
+            f"model '{model}' names the revision '{named}', and --revision is '{revision}'; leave out one of them."
+        )
+    return repository, named or revision
 
 
 def find_local(model: str | Path) -> Place | None:

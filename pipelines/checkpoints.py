@@ -85,10 +85,17 @@ class Checkpoint:
         Args:
             batch: ``(batch, length)`` int64 tensors as ``tokenizer.pad`` gives them, on any device.
         """
+        outputs = self.outputs(batch)
+        return outputs if self.light else outputs.logits
+
+    def outputs(self, batch: Mapping[str, torch.Tensor]) -> Any:
+        """All that the model gives: the network's tensor where ``light``, else a ``ModelOutput`` of transformers.
+
+        Args:
+            batch: as for ``logits``.
+        """
         moved = {key: tensor.to(self.device) for key, tensor in batch.items() if key in self._accepted}
-        if self.light:
-            return self.model(**moved)
-        return self.model(**moved, **self._switches).logits
+        return self.model(**moved) if self.light else self.model(**moved, **self._switches)
 
     @cached_property
     def _accepted(self) -> frozenset[str]:
@@ -144,7 +151,7 @@ def load_checkpoint(
     raw = read_config(place)
     family = own_family(raw)
     number_format = _number_format(dtype, family, device)
-    row = _row_for(raw, task, place.name)
+    row = _row_for(raw, task, place.name) if not (new_head and task) else find_task(task)
     if family is None and str(raw.get("model_type", "")).startswith("quintet-"):
         raise WeightsError(
             f"checkpoint '{place.name}' is of type {raw['model_type']}, which this version of Quintet does not know; "
@@ -167,6 +174,9 @@ def load_checkpoint(
         labels=labels,
         problem_type=problem_type,
     )
+    if raw.get("task") is None and task is not None and not new_head:
+        # Heads of several tasks have the same names and shapes; transformers loads one in the place of the other.
+        _check_accepted(row, _tasks_of_head(raw), place.name)
     text_tokenizer = _given_tokenizer(tokenizer)
     if text_tokenizer is None and family is not None:
         text_tokenizer = TextTokenizer.from_folder(place.folder, name=place.name)
@@ -333,9 +343,27 @@ def _row_for(raw: Mapping[str, Any], task: str | None, name: str) -> Task:
         stated = [row for row in TASKS if row.name == trained_for]
         return stated[0] if stated else find_task("text-classification")
     row = find_task(task)
-    if trained_for is not None and trained_for != row.name and not {"*", trained_for} & set(row.accepts):
-        raise UsageError(
-            f"checkpoint '{name}' was trained for {trained_for}, not for {row.name}; use it with "
-            f"`quintet run {trained_for}`."
-        )
+    if trained_for is not None:
+        _check_accepted(row, [trained_for], name)
     return row
+
+
+def _check_accepted(row: Task, others: Sequence[str], name: str) -> None:
+    """Nothing, if a checkpoint for one of the tasks ``others`` does for the task ``row``.
+
+    Raises:
+        UsageError: it does not.
+    """
+    if others and row.name not in others and not {"*", *others} & set(row.accepts):
+        raise UsageError(
+            f"checkpoint '{name}' was trained for {others[0]}, not for {row.name}; use it with "
+            f"`quintet run {others[0]}`."
+        )
+
+
+def _tasks_of_head(raw: Mapping[str, Any]) -> list[str]:
+    """The tasks that the head of a checkpoint of transformers is for; none where that is not known."""
+    classes = [str(each) for each in raw.get("architectures") or ()]
+    endings = {ending for row in TASKS for ending in row.architectures}
+    found = {ending for ending in endings if any(each.endswith(ending) for each in classes)}
+    return [row.name for row in TASKS if found & set(row.architectures)]

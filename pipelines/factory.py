@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from .checkpoint_sources import embedded_names, find_checkpoint, read_config
 from .devices import find_device
 from .errors import UsageError, unknown_name
-from .tasks import TASKS, Task, find_task
+from .tasks import TASKS, Task, find_task, task_options
 
 if TYPE_CHECKING:
     import torch
@@ -60,7 +60,8 @@ def pipeline(
         UsageError: an argument has a value it cannot have.
         WeightsError: the checkpoint cannot be loaded.
     """
-    row, model = _choose_task(task, model, revision)
+    options = task_options(str(task)) | options
+    row, model, revision = _choose_task(task, model, revision)
     check_options(row, options)
     from .checkpoints import load_checkpoint
 
@@ -122,10 +123,13 @@ def default_checkpoints(task: Task) -> tuple[str, dict[str, str]]:
     return first, by_script
 
 
-def _choose_task(task: Any, model: Any, revision: str | None) -> tuple[Task, Any]:
-    """The task and the checkpoint meant, by a task's name, a checkpoint, or both; None for the task's default."""
+def _choose_task(task: Any, model: Any, revision: str | None) -> tuple[Task, Any, str | None]:
+    """The task and the checkpoint meant, by a task's name, a checkpoint, or both; None for the task's default.
+
+    Third is the revision that is still to be looked up: none where the checkpoint is named with its commit.
+    """
     if task is not None and (model is not None or not _is_checkpoint(task)):
-        return find_task(task), model
+        return find_task(task), model, revision
     model = model if task is None else task
     if model is None:
         raise UsageError(
@@ -139,7 +143,7 @@ def _choose_task(task: Any, model: Any, revision: str | None) -> tuple[Task, Any
         place = find_checkpoint(model, revision=revision)
         name, raw = place.name, read_config(place)
         if place.repository is not None:
-            model = f"{place.repository}@{place.revision}"  # the commit whose configuration was read
+            model, revision = f"{place.repository}@{place.revision}", None  # the commit whose configuration was read
     stated = raw.get("task")
     if stated is None:
         endings = {ending: row.name for row in reversed(TASKS) for ending in row.architectures}
@@ -150,14 +154,14 @@ def _choose_task(task: Any, model: Any, revision: str | None) -> tuple[Task, Any
             f"checkpoint '{name}' does not say which task it is for; name the task, for instance "
             f"pipeline('sentiment', model='{name}'); `quintet tasks` lists them."
         )
-    return find_task(str(stated)), model
+    return find_task(str(stated)), model, revision
 
 
 def _is_checkpoint(text: Any) -> bool:
     """Whether what was given as the task is a checkpoint, and no misspelt task."""
     if not isinstance(text, str):
         return isinstance(text, Path)
-    if any(text in (row.name, *row.aliases) for row in TASKS):
+    if any(text in (row.name, *row.aliases) for row in TASKS) or task_options(text):
         return False
     return "/" in text or "@" in text or text in embedded_names() or Path(text).is_dir()
 

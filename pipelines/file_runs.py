@@ -23,7 +23,7 @@ from .factory import check_options, pipeline
 from .record_writers import WRITABLE, open_writer
 from .run_inputs import InputRow, RunInputs, find_inputs
 from .run_parts import PART_ROWS, RunParts, checkpoint_digest, file_digest, fingerprint
-from .tasks import Task, find_task
+from .tasks import Task, find_task, task_options
 
 if TYPE_CHECKING:
     from .base import OnError, Pipeline
@@ -111,6 +111,7 @@ def run(
         WeightsError: the checkpoint cannot be loaded.
     """
     row = find_task(task)
+    settings = task_options(task) | settings
     check_options(row, settings, run)
     target = None if output is None else _checked_output(Path(output))
     found = find_inputs(inputs, row, columns, as_text=text)

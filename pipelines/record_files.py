@@ -17,10 +17,18 @@ from typing import Any, BinaryIO, cast
 
 from .errors import DataError
 
-FORMATS = ("csv", "tsv", "json", "jsonl", "parquet", "arrow", "txt")
+FORMATS = ("csv", "tsv", "json", "jsonl", "parquet", "arrow", "txt", "conll", "conllu")
 """The formats that are read; each but parquet and arrow also gzipped, with a second ending ``.gz``."""
 
-_ENDINGS = {f".{name}": name for name in FORMATS} | {".ndjson": "jsonl", ".tab": "tsv", ".feather": "arrow"}
+_ENDINGS = {f".{name}": name for name in FORMATS} | {
+    ".ndjson": "jsonl",
+    ".tab": "tsv",
+    ".feather": "arrow",
+    ".bio": "conll",
+    ".iob": "conll",
+    ".iob2": "conll",
+    ".bioes": "conll",
+}
 
 _SPLIT_WORDS = {
     "train": "train",

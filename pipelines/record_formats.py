@@ -11,10 +11,11 @@ import io
 import itertools
 import json
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any, BinaryIO, cast
 
-from .errors import DataError, unknown_name
+from .errors import DataError
+from .record_rows import BadRow, Record, Rows, check_columns, chosen, invalid_byte, not_utf8, shown
+from .tagged_formats import read_tagged_lines
 
 DELIMITERS = {"csv": ",", "tsv": "\t"}
 _OTHER_DELIMITERS = (",", "\t", ";", "|")
@@ -23,44 +24,6 @@ _END = "\x1dend of file\x1d"  # fed to csv.reader after the last line, to see wh
 _LARGEST_FIELD = 2**31 - 1  # csv refuses fields over 128 KiB by default; a row may hold a book
 _JSON_BLOCK = 1 << 20  # characters read at a time from a JSON list
 _ARROW_ROWS = 1000  # rows of a parquet or arrow file that are in memory at a time
-
-
-@dataclass(frozen=True, slots=True)
-class Record:
-    """One row.
-
-    Attributes:
-        values: column name -> value; text for csv, tsv and txt, JSON or Arrow values elsewhere.
-        source: base name of the file.
-        row: number of the data row in it, counted from 1; blank lines of a table are not counted.
-    """
-
-    values: dict[str, Any]
-    source: str
-    row: int
-
-    @property
-    def place(self) -> str:
-        """Where it stands, for messages."""
-        return f"{self.source}, row {self.row}"
-
-
-@dataclass(frozen=True, slots=True)
-class BadRow:
-    """A row that cannot be read; ``reason`` says why, ``raw`` is its beginning as it stands in the file."""
-
-    source: str
-    row: int
-    reason: str
-    raw: str
-
-    @property
-    def place(self) -> str:
-        """Where it stands, for messages."""
-        return f"{self.source}, row {self.row}"
-
-
-Rows = Iterator[Record | BadRow]
 
 
 def read_file(stream: BinaryIO, source: str, format: str, columns: Sequence[str] | None = None) -> Rows:
@@ -77,6 +40,8 @@ def read_file(stream: BinaryIO, source: str, format: str, columns: Sequence[str]
         return _read_json(stream, source, columns)
     if format == "txt":
         return _read_lines(stream, source, columns)
+    if format in ("conll", "conllu"):
+        return read_tagged_lines(_text_lines(stream, source), source, columns, universal=format == "conllu")
     return _read_arrow(stream, source, format, columns)
 
 
@@ -86,9 +51,9 @@ def read_text(stream: BinaryIO, source: str, label: str, columns: Sequence[str] 
     try:
         text = raw.decode("utf-8-sig").strip()
     except UnicodeDecodeError as error:
-        yield BadRow(source, 1, _not_utf8(raw[error.start], None), _shown(raw.decode("utf-8", "replace")))
+        yield BadRow(source, 1, not_utf8(raw[error.start], None), shown(raw.decode("utf-8", "replace")))
         return
-    yield Record(_chosen({"text": text, "label": label}, columns, source), source, 1)
+    yield Record(chosen({"text": text, "label": label}, columns, source), source, 1)
 
 
 # --- text ---------------------------------------------------------------------------------------------------------
@@ -108,52 +73,15 @@ def _text_lines(stream: BinaryIO, source: str) -> Iterator[str]:
     return iter(_text(stream, source))
 
 
-def _invalid_byte(text: str) -> int | None:
-    """The first byte of ``text`` that was not UTF-8; None if it is clean."""
-    if text.isascii():
-        return None
-    try:
-        text.encode("utf-8")
-    except UnicodeEncodeError as error:
-        return ord(text[error.start]) - 0xDC00  # surrogateescape writes byte b as U+DC00 + b
-    return None
-
-
-def _not_utf8(byte: int, column: str | None) -> str:
-    where = f"column '{column}' holds" if column else "it holds"
-    return (
-        f"{where} the byte 0x{byte:02x}, which is not UTF-8; save the file as UTF-8, for instance with "
-        "iconv -f GB18030 -t UTF-8 (Chinese) or iconv -f WINDOWS-1252 -t UTF-8 (Western Europe)"
-    )
-
-
-def _shown(raw: str, length: int = 500) -> str:
-    """The beginning of a broken row, with invalid bytes replaced so that it can be printed."""
-    return raw[:length].encode("utf-8", "replace").decode("utf-8").rstrip("\r\n")
-
-
-def _chosen(values: dict[str, Any], columns: Sequence[str] | None, source: str) -> dict[str, Any]:
-    if columns is None:
-        return values
-    _check_columns(columns, list(values), source)
-    return {name: values[name] for name in columns}
-
-
-def _check_columns(columns: Sequence[str], found: Sequence[str], source: str) -> None:
-    for name in columns:
-        if name not in found:
-            raise DataError(f"{source}: {unknown_name('column', name, found)} (found: {', '.join(found)})")
-
-
 def _read_lines(stream: BinaryIO, source: str, columns: Sequence[str] | None) -> Rows:
     for number, line in enumerate(_text_lines(stream, source), 1):
         text = line.rstrip("\n")
         if not text.strip():
             continue  # a blank line is no text; the numbers of the other rows stay those of their lines
-        if (byte := _invalid_byte(text)) is not None:
-            yield BadRow(source, number, _not_utf8(byte, None), _shown(text))
+        if (byte := invalid_byte(text)) is not None:
+            yield BadRow(source, number, not_utf8(byte, None), shown(text))
         else:
-            yield Record(_chosen({"text": text}, columns, source), source, number)
+            yield Record(chosen({"text": text}, columns, source), source, number)
 
 
 # --- csv and tsv --------------------------------------------------------------------------------------------------
@@ -169,26 +97,26 @@ def _read_table(stream: BinaryIO, source: str, delimiter: str, columns: Sequence
     if header is None:
         raise DataError(f"{source} has no header; its first line must name the columns")
     names = _column_names(header)
-    if byte := _invalid_byte("".join(names)):
-        raise DataError(f"{source}: in the header {_not_utf8(byte, None)}")
+    if byte := invalid_byte("".join(names)):
+        raise DataError(f"{source}: in the header {not_utf8(byte, None)}")
     if columns is not None:
-        _check_columns(columns, names, source)
+        check_columns(columns, names, source)
     chosen = [(name, names.index(name)) for name in (columns if columns is not None else names)]
 
     number = 0
     for fields, raw in rows:
         if fields is None:
             number += 1
-            yield BadRow(source, number, "a quote is opened in this row and never closed", _shown(raw))
+            yield BadRow(source, number, "a quote is opened in this row and never closed", shown(raw))
         elif not fields:
             continue  # a blank line
         else:
             number += 1
             if len(fields) != len(names):
-                yield BadRow(source, number, _ragged(len(fields), names, delimiter), _shown(raw))
-            elif _invalid_byte(raw) is not None:
-                column, byte = next((n, b) for n, f in zip(names, fields, strict=True) if (b := _invalid_byte(f)))
-                yield BadRow(source, number, _not_utf8(byte, column), _shown(raw))
+                yield BadRow(source, number, _ragged(len(fields), names, delimiter), shown(raw))
+            elif invalid_byte(raw) is not None:
+                column, byte = next((n, b) for n, f in zip(names, fields, strict=True) if (b := invalid_byte(f)))
+                yield BadRow(source, number, not_utf8(byte, column), shown(raw))
             else:
                 yield Record({name: fields[index] for name, index in chosen}, source, number)
 
@@ -265,13 +193,13 @@ def _read_json_lines(lines: Iterable[str], source: str, columns: Sequence[str] |
         if not line.strip():
             continue
         number += 1
-        if (byte := _invalid_byte(line)) is not None:
-            yield BadRow(source, number, _not_utf8(byte, None), _shown(line))
+        if (byte := invalid_byte(line)) is not None:
+            yield BadRow(source, number, not_utf8(byte, None), shown(line))
             continue
         try:
             value = json.loads(line)
         except (json.JSONDecodeError, RecursionError) as error:
-            yield BadRow(source, number, f"it is not JSON ({error})", _shown(line))
+            yield BadRow(source, number, f"it is not JSON ({error})", shown(line))
             continue
         yield _json_row(value, source, number, columns)
 
@@ -279,13 +207,13 @@ def _read_json_lines(lines: Iterable[str], source: str, columns: Sequence[str] |
 def _json_row(value: Any, source: str, number: int, columns: Sequence[str] | None) -> Record | BadRow:
     if not isinstance(value, dict):
         reason = f"it is a JSON {_json_type(value)}; expected an object such as {{'text': …, 'label': …}}"
-        return BadRow(source, number, reason, _shown(json.dumps(value, ensure_ascii=False)))
+        return BadRow(source, number, reason, shown(json.dumps(value, ensure_ascii=False)))
     if columns is not None:
         value = {name: value.get(name) for name in columns}  # rows may leave out what is null
     for name, item in value.items():
-        if isinstance(item, str) and _invalid_byte(item) is not None:
+        if isinstance(item, str) and invalid_byte(item) is not None:
             reason = f"column '{name}' holds half of a surrogate pair (\\ud800 to \\udfff), which is no character"
-            return BadRow(source, number, reason, _shown(item))
+            return BadRow(source, number, reason, shown(item))
     return Record(value, source, number)
 
 
@@ -350,15 +278,15 @@ def _read_json_list(start: str, text: io.TextIOWrapper, source: str, columns: Se
             if at_end or _is_broken(error, buffer):
                 # What follows a broken value in a list cannot be told apart from it: nothing more is read.
                 reason = f"it is not JSON ({getattr(error, 'msg', error)}), and no row after it can be read"
-                yield BadRow(source, number + 1, reason, _shown(buffer[position:]))
+                yield BadRow(source, number + 1, reason, shown(buffer[position:]))
                 return
             more = text.read(block)
             at_end, block = not more, block * 2  # doubled, so that one huge value is not parsed too often
             buffer, position = buffer[position:] + more, 0
             continue
         number, block = number + 1, _JSON_BLOCK
-        if (byte := _invalid_byte(json.dumps(value, ensure_ascii=False))) is not None and 0x80 <= byte <= 0xFF:
-            yield BadRow(source, number, _not_utf8(byte, None), _shown(str(value)))
+        if (byte := invalid_byte(json.dumps(value, ensure_ascii=False))) is not None and 0x80 <= byte <= 0xFF:
+            yield BadRow(source, number, not_utf8(byte, None), shown(str(value)))
         else:
             yield _json_row(value, source, number, columns)
 
@@ -398,7 +326,7 @@ def _arrow_batches(stream: BinaryIO, source: str, format: str, columns: Sequence
 
         file = pyarrow.parquet.ParquetFile(stream)
         if columns is not None:
-            _check_columns(columns, file.schema_arrow.names, source)
+            check_columns(columns, file.schema_arrow.names, source)
         yield from file.iter_batches(batch_size=_ARROW_ROWS, columns=None if columns is None else list(columns))
         return
     import pyarrow
@@ -408,7 +336,7 @@ def _arrow_batches(stream: BinaryIO, source: str, format: str, columns: Sequence
     reader = pyarrow.ipc.open_file(stream) if is_file else pyarrow.ipc.open_stream(stream)
     batches = (reader.get_batch(i) for i in range(reader.num_record_batches)) if is_file else iter(reader)
     if columns is not None:
-        _check_columns(columns, reader.schema.names, source)
+        check_columns(columns, reader.schema.names, source)
     for batch in batches:
         chosen = batch if columns is None else batch.select(list(columns))
         for start in range(0, chosen.num_rows, _ARROW_ROWS):

@@ -12,6 +12,9 @@ from typing import IO, Any, Protocol, cast
 
 from .errors import DataError, UsageError
 
+HELD_ROWS = 50_000
+"""Rows that a parquet file waits for the type of a list at most."""
+
 WRITABLE = ("csv", "tsv", "jsonl", "json", "parquet")
 """The formats that can be written."""
 
@@ -124,37 +127,59 @@ class _JsonWriter:
 
 
 class _ParquetWriter:
-    """A row group for each call of `write`; the types of the columns are those of the first rows."""
+    """A row group for each call of `write`; the types of the columns are those of the first rows.
+
+    Where these have only empty lists in a column, rows are held back until one says what the lists hold.
+    """
 
     def __init__(self, path: Path, columns: Sequence[str] | None) -> None:
         self._path, self._columns = path, columns
         self._writer: Any = None  # made with the first rows, which settle the schema
         self._schema: Any = None
+        self._held: list[Mapping[str, Any]] = []
 
     def write(self, rows: Sequence[Mapping[str, Any]]) -> None:
-        import pyarrow
-
         if not rows:
             return
-        names = list(self._columns) if self._columns is not None else _all_keys(rows)
-        writer, schema = self._started(rows, names)
-        plain = [{name: row.get(name) for name in _checked(row, schema.names)} for row in rows]
+        if self._writer is None:
+            self._held.extend(rows)
+            names = list(self._columns) if self._columns is not None else _all_keys(self._held)
+            schema = _schema_of(self._held, names)
+            if len(self._held) < HELD_ROWS and any(_is_list_of_nothing(type) for type in schema.types):
+                return
+            self._start(schema)
+            rows, self._held = self._held, []
+        self._append(rows)
+
+    def close(self) -> None:
+        writer = self._writer
+        if writer is None:  # without any rows: a file with the columns alone
+            writer = self._start(_schema_of(self._held, list(self._columns or _all_keys(self._held))))
+            self._append(self._held)
+        writer.close()
+
+    def _start(self, schema: Any) -> Any:
+        import pyarrow.parquet
+
+        self._schema = schema
+        self._writer = pyarrow.parquet.ParquetWriter(self._path, schema, compression="zstd")
+        return self._writer
+
+    def _append(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        import pyarrow
+
+        plain = [{name: row.get(name) for name in _checked(row, self._schema.names)} for row in rows]
         try:
-            writer.write_table(pyarrow.Table.from_pylist(plain, schema=schema))
+            if plain:
+                self._writer.write_table(pyarrow.Table.from_pylist(plain, schema=self._schema))
         except pyarrow.ArrowException as error:
             raise DataError(f"rows of mixed types cannot be written to parquet ({error}); write jsonl") from error
 
-    def _started(self, rows: Sequence[Mapping[str, Any]], names: Sequence[str]) -> tuple[Any, Any]:
-        if self._writer is None:
-            import pyarrow.parquet
 
-            self._schema = _schema_of(rows, names)
-            self._writer = pyarrow.parquet.ParquetWriter(self._path, self._schema, compression="zstd")
-        return self._writer, self._schema
+def _is_list_of_nothing(type: Any) -> bool:
+    import pyarrow
 
-    def close(self) -> None:
-        writer, _ = self._started([], list(self._columns or ()))  # without any rows: a file with the columns alone
-        writer.close()
+    return pyarrow.types.is_list(type) and pyarrow.types.is_null(type.value_type)
 
 
 def _schema_of(rows: Sequence[Mapping[str, Any]], names: Sequence[str]) -> Any:

@@ -15,7 +15,8 @@ from typing import Literal
 
 from .errors import DataError
 from .record_files import FORMATS, DataFile, file_format, find_files, is_url
-from .record_formats import BadRow, Record, read_file, read_text
+from .record_formats import read_file, read_text
+from .record_rows import BadRow, Record
 from .record_writers import WRITABLE, RowWriter, open_writer
 
 __all__ = [

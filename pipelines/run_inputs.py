@@ -12,7 +12,8 @@ from typing import Any
 
 from .errors import DataError, InputError, unknown_name
 from .record_files import DataFile, file_format, find_files, is_url
-from .record_formats import BadRow, Record, read_file
+from .record_formats import read_file
+from .record_rows import BadRow, Record
 from .records import read_data_file
 from .tasks import Column, Task
 
@@ -58,8 +59,8 @@ def find_inputs(inputs: Any, task: Task, columns: Mapping[str, str] | None, *, a
     """The rows that ``inputs`` stands for.
 
     Args:
-        inputs: a text; ``-`` for standard input; a file, folder, glob or URL; a list of texts and files; or any
-            iterable of what the task's pipeline takes.
+        inputs: a text; ``-`` for standard input (lines of text, or of JSON for a task that reads two texts); a file,
+            folder, glob or URL; a list of texts and files; or any iterable of what the task's pipeline takes.
         task: names the columns wanted.
         columns: the task's column -> the file's; columns not named are found by the names that the task knows.
         as_text: takes texts for texts even where a file has that name.
@@ -72,8 +73,10 @@ def find_inputs(inputs: Any, task: Task, columns: Mapping[str, str] | None, *, a
     elif not isinstance(inputs, list | tuple):
         return RunInputs(lambda: map(_item_row, inputs), is_stream=True)
     if len(inputs) == 1 and inputs[0] == "-" and not as_text:
+        # A line is one text; a task that reads two of them takes rows.
+        format = "txt" if len(_needed(task)) == 1 else "jsonl"
         return RunInputs(
-            lambda: _rows_of(read_file(sys.stdin.buffer, "standard input", "txt"), task, columns),
+            lambda: _rows_of(read_file(sys.stdin.buffer, "standard input", format), task, columns),
             is_stream=True,
         )
     if not as_text and any(is_file(item) for item in inputs):
@@ -142,7 +145,8 @@ def find_text_columns(
     """The task's text column -> the file's, for each that the file has.
 
     A column is found by the task's own word for it, then by the task's synonyms, without regard to case; of a file with
-    one column that one is the text. An optional column is looked for only where none was given.
+    one column that one is the text, where the task needs only one. An optional column is looked for only where none was
+    given.
 
     Raises:
         UnknownNameError: ``given`` names a column that the task does not have.
@@ -153,9 +157,7 @@ def find_text_columns(
         if name not in {column.name for column in task.columns}:
             raise unknown_name(f"column of {task.name}", name, [column.name for column in task.columns])
     found: dict[str, str] = {}
-    for column in task.columns:
-        if column.kind not in ("text", "tokens") or column.role == "target":
-            continue
+    for column in _read_columns(task):
         if column.name in given:
             if given[column.name] not in names:
                 raise _missing(given[column.name], column, names, source)
@@ -165,12 +167,22 @@ def find_text_columns(
             continue
         theirs = _by_name(names, [column.name, *column.synonyms])
         if theirs is None and column.required:
-            if len(names) > 1:
+            if len(names) > 1 or len(_needed(task)) > 1:
                 raise _missing(column.name, column, names, source)
             theirs = names[0]
         if theirs is not None:
             found[column.name] = theirs
     return found
+
+
+def _read_columns(task: Task) -> list[Column]:
+    """The columns that the task's pipeline reads."""
+    return [column for column in task.columns if column.kind in ("text", "tokens") and column.role == "input"]
+
+
+def _needed(task: Task) -> list[Column]:
+    """Those of them that it cannot do without."""
+    return [column for column in _read_columns(task) if column.required]
 
 
 def _by_name(names: Sequence[str], wanted: Sequence[str]) -> str | None:

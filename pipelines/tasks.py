@@ -7,6 +7,8 @@ does not load them. Adding a task is adding a row here and the two files it name
 from __future__ import annotations
 
 import importlib
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -53,6 +55,9 @@ class Task:
         architectures: how class names of such models end; a checkpoint that does not name its task is told by them.
         head: what the trained head is called in messages.
         accepts: other tasks whose checkpoints do as well; ``*`` for those of any task.
+        pattern: regular expression of names that mean this row and say options of it, which are the named groups.
+        variants: Auto classes for checkpoints that the task takes with another head: (how class names of such models
+            end, the Auto class).
     """
 
     name: str
@@ -69,6 +74,20 @@ class Task:
     architectures: tuple[str, ...]
     head: str
     accepts: tuple[str, ...] = ()
+    variants: tuple[tuple[str, str], ...] = ()
+    pattern: str = ""
+
+    def auto_model_for(self, architectures: Sequence[str]) -> str:
+        """The Auto class that loads a checkpoint of these ``architectures``, as its ``config.json`` has them."""
+        for ending, auto_model in self.variants:
+            if any(name.endswith(ending) for name in architectures):
+                return auto_model
+        return self.auto_model
+
+    @property
+    def target(self) -> Column | None:
+        """The column that the task is to find out; None for one that only reads."""
+        return next((column for column in self.columns if column.role == "target"), None)
 
     def load_pipeline(self) -> type:
         """The pipeline class of this task."""
@@ -125,6 +144,222 @@ TASKS: tuple[Task, ...] = (
         architectures=("ForSequenceClassification",),
         head="text classifier",
     ),
+    Task(
+        name="token-classification",
+        aliases=("ner", "pos"),
+        summary="a label for each word or token of a text, or the entities that they make up",
+        pipeline="token_classification:TokenClassificationPipeline",
+        recipe="token_classification:TokenClassificationRecipe",
+        columns=(
+            Column("tokens", "tokens", synonyms=("words", "text", "sentence")),
+            Column("tags", "tags", "target", synonyms=("ner_tags", "labels", "ner", "pos_tags", "tag")),
+        ),
+        families=("bilstm-crf", "transformer", "bert-tiny", "bert-mini", "bert-small"),
+        default=("dbmdz/bert-large-cased-finetuned-conll03-english@4c53496",),
+        metric="f1",
+        pipeline_tag="token-classification",
+        auto_model="AutoModelForTokenClassification",
+        architectures=("ForTokenClassification",),
+        head="token classifier",
+    ),
+    Task(
+        name="question-answering",
+        aliases=("qa", "extractive-qa"),
+        summary="the part of a context that answers a question, with its place",
+        pipeline="question_answering:QuestionAnsweringPipeline",
+        recipe=None,
+        columns=(
+            Column("question", "text", synonyms=("query",)),
+            Column("context", "text", synonyms=("passage", "paragraph", "document")),
+            Column("answers", "answers", "target"),
+        ),
+        families=(),
+        default=("distilbert/distilbert-base-cased-distilled-squad@564e9b5",),  # transformers 4's own default
+        metric="f1",
+        pipeline_tag="question-answering",
+        auto_model="AutoModelForQuestionAnswering",
+        architectures=("ForQuestionAnswering", "ForQuestionAnsweringSimple"),
+        head="question answering head",
+    ),
+    Task(
+        name="fill-mask",
+        aliases=("masked-language-modeling",),
+        summary="the words that best fill each mask of a text",
+        pipeline="fill_mask:FillMaskPipeline",
+        recipe=None,
+        columns=(Column("text", "text", synonyms=("sentence", "content", "document", "body")),),
+        families=(),
+        default=("distilbert/distilroberta-base@fb53ab8",),
+        metric="perplexity",
+        pipeline_tag="fill-mask",
+        auto_model="AutoModelForMaskedLM",
+        architectures=("ForMaskedLM",),
+        head="head for masked words",
+    ),
+    Task(
+        name="feature-extraction",
+        aliases=(),
+        summary="a vector for each token of a text",
+        pipeline="feature_extraction:FeatureExtractionPipeline",
+        recipe=None,
+        columns=(Column("text", "text", synonyms=("sentence", "content", "document", "body")),),
+        families=(),
+        default=("distilbert/distilbert-base-cased@6ea8117",),
+        metric="spearman",
+        pipeline_tag="feature-extraction",
+        auto_model="AutoModel",
+        architectures=(),
+        head="encoder",
+        accepts=("*",),
+    ),
+    Task(
+        name="sentence-similarity",
+        aliases=("embeddings",),
+        summary="a vector for each text, or how alike two texts are",
+        pipeline="sentence_similarity:SentenceSimilarityPipeline",
+        recipe=None,
+        columns=(
+            Column("text", "text", synonyms=("sentence", "sentence1", "content", "document", "body")),
+            Column("text_pair", "text", required=False, synonyms=("sentence2",)),
+            Column("score", "label", "target", required=False, synonyms=("similarity", "similarity_score")),
+        ),
+        families=(),
+        default=(),
+        metric="spearman",
+        pipeline_tag="sentence-similarity",
+        auto_model="AutoModel",
+        architectures=(),
+        head="encoder",
+        accepts=("*",),
+    ),
+    Task(
+        name="zero-shot-classification",
+        aliases=(),
+        summary="scores of labels that come with the call, for a text",
+        pipeline="zero_shot_classification:ZeroShotClassificationPipeline",
+        recipe=None,
+        columns=(
+            Column("text", "text", synonyms=("sentence", "review", "content", "comment", "document", "body")),
+            Column("label", "label", "target", required=False, synonyms=("labels", "class", "category")),
+        ),
+        families=(),
+        default=("facebook/bart-large-mnli@d7645e1",),
+        metric="accuracy",
+        pipeline_tag="zero-shot-classification",
+        auto_model="AutoModelForSequenceClassification",
+        architectures=(),
+        head="text classifier",
+        accepts=("text-classification",),
+    ),
+    Task(
+        name="text-ranking",
+        aliases=("semantic-search",),
+        summary="the documents that answer a query best",
+        pipeline="text_ranking:TextRankingPipeline",
+        recipe=None,
+        columns=(Column("query", "text", synonyms=("question", "text", "search", "sentence")),),
+        families=(),
+        default=(),
+        metric="recall@10",
+        pipeline_tag="text-ranking",
+        auto_model="AutoModel",
+        variants=(("ForSequenceClassification", "AutoModelForSequenceClassification"),),
+        architectures=(),
+        head="encoder",
+        accepts=("*",),
+    ),
+    Task(
+        name="next-sentence-prediction",
+        aliases=(),
+        summary="whether one text follows another",
+        pipeline="next_sentence_prediction:NextSentencePredictionPipeline",
+        recipe=None,
+        columns=(
+            Column("text", "text", synonyms=("sentence1", "first", "premise")),
+            Column("text_pair", "text", synonyms=("sentence2", "second", "next", "hypothesis")),
+            Column("label", "label", "target", required=False, synonyms=("labels", "is_next")),
+        ),
+        families=(),
+        default=(),
+        metric="accuracy",
+        pipeline_tag="text-classification",
+        auto_model="AutoModelForNextSentencePrediction",
+        architectures=("ForNextSentencePrediction",),
+        head="next sentence head",
+    ),
+    Task(
+        name="text-generation",
+        aliases=("text-completion",),
+        summary="a text or a chat continued, as a whole or piece by piece",
+        pipeline="text_generation:TextGenerationPipeline",
+        recipe=None,
+        columns=(Column("text", "text", synonyms=("prompt", "messages", "content", "document", "sentence", "story")),),
+        families=(),
+        default=("HuggingFaceTB/SmolLM3-3B@a07cc9a",),
+        metric="perplexity",
+        pipeline_tag="text-generation",
+        auto_model="AutoModelForCausalLM",
+        architectures=("ForCausalLM", "LMHeadModel"),
+        head="language model",
+    ),
+    Task(
+        name="text2text-generation",
+        aliases=("text-to-text",),
+        summary="a text rewritten as another one, as the checkpoint was trained to",
+        pipeline="text2text_generation:Text2TextGenerationPipeline",
+        recipe=None,
+        columns=(
+            Column("text", "text", synonyms=("input", "inputs", "source", "question", "prompt", "sentence")),
+            Column("target", "text", "target", synonyms=("output", "targets", "label", "answer", "response")),
+        ),
+        families=(),
+        default=("google-t5/t5-base@686f1db",),  # transformers 4's own default, as of the two tasks below
+        metric="rouge",
+        pipeline_tag="text-generation",
+        auto_model="AutoModelForSeq2SeqLM",
+        architectures=("ForConditionalGeneration", "T5WithLMHeadModel"),
+        head="encoder-decoder",
+        accepts=("translation", "summarization"),
+    ),
+    Task(
+        name="translation",
+        aliases=("translate",),
+        summary="a text in another language; translation_en_to_de names both",
+        pipeline="translation:TranslationPipeline",
+        recipe=None,
+        columns=(
+            Column("text", "text", synonyms=("source", "src", "sentence", "en")),
+            Column("target", "text", "target", synonyms=("translation", "tgt", "reference", "de", "fr", "zh")),
+        ),
+        families=(),
+        default=("google-t5/t5-base@686f1db",),
+        metric="sacrebleu",
+        pipeline_tag="translation",
+        auto_model="AutoModelForSeq2SeqLM",
+        architectures=("MTModel",),
+        head="translation model",
+        accepts=("text2text-generation",),
+        pattern=r"translation_(?P<src_lang>.+)_to_(?P<tgt_lang>.+)",
+    ),
+    Task(
+        name="summarization",
+        aliases=("summarize",),
+        summary="a long text in few sentences",
+        pipeline="summarization:SummarizationPipeline",
+        recipe=None,
+        columns=(
+            Column("text", "text", synonyms=("document", "article", "dialogue", "content", "body", "source")),
+            Column("target", "text", "target", synonyms=("summary", "highlights", "abstract", "headline")),
+        ),
+        families=(),
+        default=("sshleifer/distilbart-cnn-12-6@a4f8f3e",),
+        metric="rouge",
+        pipeline_tag="summarization",
+        auto_model="AutoModelForSeq2SeqLM",
+        architectures=(),
+        head="summarization model",
+        accepts=("text2text-generation",),
+    ),
 )
 
 
@@ -135,10 +370,20 @@ def find_task(name: str) -> Task:
         UnknownNameError: no row has that name; the message suggests the nearest ones.
     """
     for task in TASKS:
-        if name == task.name or name in task.aliases:
+        if name == task.name or name in task.aliases or (task.pattern and re.fullmatch(task.pattern, name)):
             return task
     known = [known for task in TASKS for known in (task.name, *task.aliases)]
     raise unknown_name("task", name, known, hint="`quintet tasks` lists them.")
+
+
+def task_options(name: str) -> dict[str, str]:
+    """What a task's name says beside the task.
+
+    >>> task_options("translation_en_to_de")
+    {'src_lang': 'en', 'tgt_lang': 'de'}
+    """
+    match = next((match for task in TASKS if task.pattern and (match := re.fullmatch(task.pattern, name))), None)
+    return match.groupdict() if match else {}
 
 
 def task_rows() -> list[dict[str, Any]]:

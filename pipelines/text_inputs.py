@@ -36,18 +36,30 @@ def read_text_input(item: Any) -> TextInput:
         InputError: it is anything else, or a text that is not valid Unicode.
     """
     if isinstance(item, str):
-        return TextInput(_checked(item, "a text"))
+        return TextInput(checked_text(item, "a text"))
     if isinstance(item, Mapping):
         return _read_mapping(item)
     if isinstance(item, list) and len(item) == 1 and isinstance(item[0], list) and len(item[0]) == 2:
         text, pair = item[0]
-        return TextInput(_checked(text, "a text"), _checked(pair, "a text as the second of the pair"))
+        return TextInput(checked_text(text, "a text"), checked_text(pair, "a text as the second of the pair"))
     if isinstance(item, list | tuple):
         raise InputError(
             f"expected a text, got a {type(item).__name__} of {len(item)}; "
             'a pair of texts is given as {"text": "first", "text_pair": "second"}.'
         )
-    return TextInput(_checked(item, "a text"))
+    return TextInput(checked_text(item, "a text"))
+
+
+def read_one_text(item: Any) -> str:
+    """The text that ``item`` stands for, where a task reads one text at a time.
+
+    Raises:
+        InputError: it is a pair of texts, or as for `read_text_input`.
+    """
+    text, pair = read_text_input(item)
+    if pair is not None:
+        raise InputError("expected one text, got a pair of texts; give each text by itself.")
+    return text
 
 
 def _read_mapping(item: Mapping[Any, Any]) -> TextInput:
@@ -64,12 +76,21 @@ def _read_mapping(item: Mapping[Any, Any]) -> TextInput:
         )
     pair = item.get("text_pair")
     return TextInput(
-        _checked(item["text"], "a text as 'text'"),
-        None if pair is None else _checked(pair, "a text as 'text_pair'"),
+        checked_text(item["text"], "a text as 'text'"),
+        None if pair is None else checked_text(pair, "a text as 'text_pair'"),
     )
 
 
-def _checked(text: Any, expected: str) -> str:
+def checked_text(text: Any, expected: str) -> str:
+    """``text``, if it is one.
+
+    Args:
+        text: what was given.
+        expected: what it should have been, in the words of the error: ``a text as 'context'``.
+
+    Raises:
+        InputError: it is none, or not valid Unicode.
+    """
     if isinstance(text, str):
         surrogate = _SURROGATE.search(text)
         if surrogate is None:

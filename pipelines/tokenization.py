@@ -130,6 +130,11 @@ class TextTokenizer:
         )
 
     @property
+    def backend(self) -> Tokenizer | None:
+        """The fast tokenizer under this one; None for one of transformers that exists in Python only."""
+        return self._backend
+
+    @property
     def vocab_size(self) -> int:
         """How many token ids there are, special and added ones included."""
         if self._backend is not None:
@@ -189,7 +194,7 @@ class TextTokenizer:
         """
         if len(encoded) <= max_length:
             return [encoded]
-        prefix, middle, suffix = self._special_counts[encoded.first_length is not None]
+        prefix, middle, suffix = self.special_counts[encoded.first_length is not None]
         first, second = encoded.first_length, 0
         if first is None:
             first = len(encoded) - prefix - suffix
@@ -212,10 +217,19 @@ class TextTokenizer:
             windows.append(cut(encoded, prefix, spans, first_at + first, middle, suffix))
         return windows
 
-    def pad(self, features: Sequence[Encoded | Mapping[str, Sequence[int]]]) -> dict[str, torch.Tensor]:
+    def pad(
+        self,
+        features: Sequence[Encoded | Mapping[str, Sequence[int]]],
+        *,
+        side: Literal["left", "right"] | None = None,
+    ) -> dict[str, torch.Tensor]:
         """The batch as int64 tensors ``(batch, length)``; ``length`` is that of the longest text, and at least 1.
 
         They are input_ids, attention_mask (1 at the text, 0 at the padding), and token_type_ids where given.
+
+        Args:
+            features: the texts as ids.
+            side: where shorter texts are filled up; None for where the tokenizer does.
         """
         rows = [row.features() if isinstance(row, Encoded) else row for row in features]
         shape = (len(rows), max(1, max((len(row["input_ids"]) for row in rows), default=1)))
@@ -224,11 +238,33 @@ class TextTokenizer:
             filled["token_type_ids"] = numpy.full(shape, self.pad_type_id)
         for index, row in enumerate(rows):
             count = len(row["input_ids"])
-            where = slice(shape[1] - count, None) if self.padding_side == "left" else slice(0, count)
+            where = slice(shape[1] - count, None) if (side or self.padding_side) == "left" else slice(0, count)
             filled["attention_mask"][index, where] = 1
             for key in filled.keys() - {"attention_mask"}:
                 filled[key][index, where] = row[key]
         return {key: torch.from_numpy(array) for key, array in filled.items()}
+
+    def decode(
+        self, ids: Sequence[int], *, skip_special_tokens: bool = True, clean_up_spaces: bool | None = None
+    ) -> str:
+        """The text that the ids stand for.
+
+        Args:
+            ids: token ids.
+            skip_special_tokens: leaves special tokens out of the text.
+            clean_up_spaces: takes out the space before punctuation; None for what the tokenizer does by itself.
+        """
+        if self.transformers_tokenizer is None and self._backend is not None:
+            return self._backend.decode(list(ids), skip_special_tokens=skip_special_tokens)
+        return self._slow.decode(
+            list(ids), skip_special_tokens=skip_special_tokens, clean_up_tokenization_spaces=clean_up_spaces
+        )
+
+    def token_text(self, token: int) -> str | None:
+        """A token as the vocabulary has it; None for an id that is in none."""
+        if self._backend is not None:
+            return self._backend.id_to_token(token)
+        return self._slow.convert_ids_to_tokens(token)
 
     def save(self, folder: Path) -> list[Path]:
         """Writes the files from which this tokenizer, or ``transformers.AutoTokenizer``, loads again; their paths."""
@@ -247,6 +283,16 @@ class TextTokenizer:
         settings = json.dumps(self.settings, indent=2, ensure_ascii=False, sort_keys=True)
         (folder / TOKENIZER_SETTINGS_FILE).write_text(settings + "\n", encoding="utf-8")
         return [folder / TOKENIZER_FILE, folder / TOKENIZER_SETTINGS_FILE]
+
+    @cached_property
+    def as_transformers(self) -> PreTrainedTokenizerBase:
+        """The same tokenizer as transformers has it, for what it does beyond encoding."""
+        if self.transformers_tokenizer is not None:
+            return self.transformers_tokenizer
+        from transformers import PreTrainedTokenizerFast
+
+        settings = {name: value for name, value in self.settings.items() if name != "tokenizer_class"}
+        return PreTrainedTokenizerFast(tokenizer_object=self._backend, **settings)
 
     @property
     def _slow(self) -> Any:
@@ -273,7 +319,7 @@ class TextTokenizer:
         return [Encoded(*row) for row in zip(batch["input_ids"], types, firsts, strict=True)]
 
     @cached_property
-    def _special_counts(self) -> dict[bool, tuple[int, int, int]]:
+    def special_counts(self) -> dict[bool, tuple[int, int, int]]:
         """How many special tokens stand before, between and after the texts, of one text (False) and of a pair (True).
 
         Read off one-letter texts, since a post-processor cannot be asked.

@@ -9,6 +9,7 @@ from __future__ import annotations
 import pickle
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -57,6 +58,7 @@ def load_model(
     """
     import transformers
 
+    task = replace(task, auto_model=task.auto_model_for(raw.get("architectures") or ()))
     is_own = own_family(raw) is not None
     if is_own:
         register_families()
@@ -196,7 +198,8 @@ def _explain_loading(error: Exception, place: Place, task: Task | None) -> Quint
 
 def _no_tokenizer(name: str) -> WeightsError:
     return WeightsError(
-        f"checkpoint '{name}' has no tokenizer that transformers can read; name another one with tokenizer=."
+        f"checkpoint '{name}' has no tokenizer that transformers can read; save its tokenizer beside the weights, or "
+        "give quintet.pipeline another one as tokenizer=."
     )
 
 
@@ -214,10 +217,11 @@ def _check_report(model: PreTrainedModel, report: Mapping[str, Any], name: str, 
         return
     strange = [*missing, *(entry[0] for entry in misshaped)]
     if task.auto_model != "AutoModel" and all(_is_head(model, key) or ".pooler." in f".{key}" for key in strange):
-        raise WeightsError(
-            f"checkpoint '{name}' has no trained {task.head} ({misfit}); fine-tune it first: "
-            f"quintet finetune {(*task.aliases, task.name)[0]} --model {name} --dataset data.csv --output out/mine"
-        )
+        way_out = f"use one that was trained for {task.name}."
+        if task.recipe is not None:
+            command = f"quintet finetune {(*task.aliases, task.name)[0]} --model {name}"
+            way_out = f"fine-tune it first: {command} --dataset data.csv --output out/mine"
+        raise WeightsError(f"checkpoint '{name}' has no trained {task.head} ({misfit}); {way_out}")
     raise WeightsError(f"the weights of checkpoint '{name}' do not fit its config.json: {misfit}.")
 
 

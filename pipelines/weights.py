@@ -22,6 +22,9 @@ WEIGHTS_INDEX_FILE = "model.safetensors.index.json"
 PICKLE_FILES = ("pytorch_model.bin", "model.bin", "model.pt", "model.pth")
 PICKLE_INDEX_FILE = "pytorch_model.bin.index.json"
 
+MOST_KEYS = 5
+"""Keys of a kind that an error lists."""
+
 # What other things called model.safetensors begin with.
 FOREIGN_BEGINNINGS = {
     b"version https://git-lfs": "a git-lfs pointer, not the file itself; run `git lfs pull`",
@@ -124,7 +127,7 @@ def fit_weights(network: torch.nn.Module, tensors: Mapping[str, torch.Tensor], *
     """Copies ``tensors`` into ``network``, converting to its number format, if every key and shape fits.
 
     Raises:
-        WeightsError: keys are missing, unexpected or of another shape; all of them are listed.
+        WeightsError: keys are missing, unexpected or of another shape; the first of each kind are listed.
     """
     expected = {key: tuple(tensor.shape) for key, tensor in network.state_dict().items()}
     given = {key: tuple(tensor.shape) for key, tensor in tensors.items()}
@@ -147,16 +150,21 @@ def describe_misfit(
     unexpected: list[str],
     misshaped: list[tuple[str, tuple[int, ...], tuple[int, ...]]],
 ) -> str:
-    """What does not fit, all of it; empty if everything does. Of ``misshaped``: key, shape given, shape expected."""
-    parts = []
-    if missing:
-        parts.append(f"missing {', '.join(sorted(missing))}")
-    if unexpected:
-        parts.append(f"unexpected {', '.join(sorted(unexpected))}")
-    if misshaped:
-        shapes = [f"{key} is {given}, expected {expected}" for key, given, expected in sorted(misshaped)]
-        parts.append(f"wrong shape {', '.join(shapes)}")
-    return "; ".join(parts)
+    """What does not fit, of each kind the first `MOST_KEYS` and how many more; empty if everything does.
+
+    Args:
+        missing: keys that the network has and the weights do not.
+        unexpected: keys that the weights have and the network does not.
+        misshaped: key, shape given, shape expected.
+    """
+    shapes = [f"{key} is {given}, expected {expected}" for key, given, expected in sorted(misshaped)]
+    kinds = {"missing": sorted(missing), "unexpected": sorted(unexpected), "wrong shape": shapes}
+    return "; ".join(f"{kind} {_first(entries)}" for kind, entries in kinds.items() if entries)
+
+
+def _first(entries: list[str]) -> str:
+    more = len(entries) - MOST_KEYS
+    return ", ".join(entries[:MOST_KEYS]) + (f" and {more} more" if more > 0 else "")
 
 
 def no_weights(folder: Path, *, name: str) -> WeightsError:

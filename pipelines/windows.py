@@ -7,11 +7,14 @@ its number of tokens.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+from typing import Any
 
 import numpy as np
 
-from .encodings import Encoded
+from .encodings import Encoded, window_starts
+from .errors import InputError, UsageError
 from .tokenization import TextTokenizer
 
 OVERLAP = 8
@@ -55,6 +58,32 @@ def split_text(text: str, characters: int = PIECE_CHARACTERS) -> list[str]:
     return pieces
 
 
+def counted_windows(
+    tokenizer: TextTokenizer, encoded: Encoded, max_length: int, stride: int
+) -> list[tuple[Encoded, slice]]:
+    """The windows of one text, each with those of its tokens that count, so that each token of the text counts once.
+
+    Of the tokens that two windows share, the first half counts in the first one, where more of what follows is
+    read with them than in the second one of what comes before. Special tokens count in the first and the last window.
+
+    Args:
+        tokenizer: which encoded the text.
+        encoded: the text.
+        max_length: the most tokens of a window, special tokens included.
+        stride: how many tokens neighbouring windows share.
+    """
+    windows = tokenizer.windows(encoded, max_length, stride)
+    if len(windows) == 1:
+        return [(windows[0], slice(0, len(encoded)))]
+    prefix, _, suffix = tokenizer.special_counts[False]
+    room = max_length - prefix - suffix
+    starts = window_starts(len(encoded) - prefix - suffix, room, stride)
+    edges = [prefix + (earlier + room + later) // 2 for earlier, later in pairwise(starts)]
+    firsts = [0, *(edge - start for edge, start in zip(edges, starts[1:], strict=True))]
+    lasts = [*(edge - start for edge, start in zip(edges, starts[:-1], strict=True)), max_length]
+    return [(window, slice(*ends)) for window, *ends in zip(windows, firsts, lasts, strict=True)]
+
+
 def merge_windows(answers: Sequence[np.ndarray], lengths: Sequence[int]) -> np.ndarray:
     """The mean of the windows' answers, each weighted by its length; float32, of the shape of one answer.
 
@@ -64,6 +93,21 @@ def merge_windows(answers: Sequence[np.ndarray], lengths: Sequence[int]) -> np.n
     if len(answers) == 1:
         return answers[0]
     return np.average(np.stack(answers), axis=0, weights=lengths).astype(np.float32)
+
+
+def encode_as_asked(tokenizer: TextTokenizer, texts: Sequence[str], arguments: Mapping[str, Any]) -> list[Encoded]:
+    """The texts as ids, encoded by transformers with ``arguments`` of its tokenizers; padding is left out.
+
+    Raises:
+        UsageError: the tokenizer does not take these arguments.
+    """
+    kept = {name: value for name, value in arguments.items() if name not in ("padding", "return_tensors")}
+    try:
+        batch = tokenizer.as_transformers(list(texts), **kept)
+    except Exception as error:  # tokenizers raises plain Exception
+        raise UsageError(f"the tokenizer does not take the arguments {kept!r}: {error}") from error
+    types = batch.get("token_type_ids") or [None] * len(texts)
+    return [Encoded(ids, row) for ids, row in zip(batch["input_ids"], types, strict=True)]
 
 
 def encode_cut(
@@ -77,11 +121,20 @@ def encode_cut(
         pairs: the second ones; None if they stand alone.
         max_length: the most tokens.
         strategy: ``longest_first``, ``only_first`` or ``only_second``, as in transformers.
+
+    Raises:
+        InputError: the text that is to be cut is shorter than what there is too much.
     """
     if tokenizer.transformers_tokenizer is None:
         return [tokenizer.windows(encoded, max_length, 0)[0] for encoded in tokenizer.encode(texts, pairs)]
-    batch = tokenizer.transformers_tokenizer(
-        text=list(texts), text_pair=None if pairs is None else list(pairs), truncation=strategy, max_length=max_length
-    )
+    second = None if pairs is None else list(pairs)
+    cut = {"truncation": strategy, "max_length": max_length}
+    try:
+        batch = tokenizer.transformers_tokenizer(text=list(texts), text_pair=second, **cut)
+    except Exception as error:  # tokenizers raises plain Exception
+        raise InputError(
+            f"it cannot be cut to {max_length} tokens by truncation='{strategy}', for the other text of the pair alone "
+            "is longer; shorten that one."
+        ) from error
     types = batch.get("token_type_ids") or [None] * len(texts)
     return [Encoded(ids, row) for ids, row in zip(batch["input_ids"], types, strict=True)]

@@ -14,7 +14,7 @@ import itertools
 import json
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -63,10 +63,12 @@ class FileRows:
         """A look at the first rows that can be read, and the class names that parquet and arrow files state.
 
         Raises:
-            DataError: there are no rows.
+            DataError: there are no rows, or none that can be read.
         """
-        readable = (row.values for file in self.files for row in read_data_file(file) if not isinstance(row, BadRow))
-        rows = list(itertools.islice(readable, SAMPLE_ROWS))
+        bad: list[BadRow] = []
+        rows = list(itertools.islice(self._readable(bad), SAMPLE_ROWS))
+        if not rows and bad:
+            raise DataError(f"{self.name} has no row that can be read; the first: {bad[0].place}: {bad[0].reason}")
         if not rows:
             raise DataError(f"{self.name} holds no rows; expected a header and rows, or a text a line")
         return Sample(sample_of(rows).values, _stated_classes(self.files[0]))
@@ -123,6 +125,15 @@ class FileRows:
             if batch := builder.finish():
                 writer.write_batch(batch)
         return conversion
+
+    def _readable(self, bad: list[BadRow]) -> Iterator[Mapping[str, Any]]:
+        """The rows that can be read; of the others the first is put into ``bad``."""
+        for file in self.files:
+            for row in read_data_file(file):
+                if not isinstance(row, BadRow):
+                    yield row.values
+                elif not bad:
+                    bad.append(row)
 
     def _records(self, wanted: Wanted) -> Iterator[Any]:
         for file in self.files:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from ...pipelines.tasks import Task, find_task
+from ..problems import TAGGING
 from .loading import load_data
 from .report import DataReport, SplitReport
 
@@ -59,7 +60,7 @@ def print_report(report: DataReport, console: Console) -> None:
     console.print(splits)
 
     if report.labels is not None:
-        console.print(_histogram(report.labels, report.splits))
+        console.print(_histogram(report.labels, report.splits, by_word=report.problem_type == TAGGING))
     for pair, count in report.leakage.items():
         if count:
             first, second = pair.split("/")
@@ -81,8 +82,8 @@ def print_report(report: DataReport, console: Console) -> None:
     console.print(samples)
 
 
-def _histogram(labels: tuple[str, ...], splits: tuple[SplitReport, ...]) -> Any:
-    """Rows per label and split, with a bar for the first split."""
+def _histogram(labels: tuple[str, ...], splits: tuple[SplitReport, ...], *, by_word: bool) -> Any:
+    """Rows (or words) per label and split, with a bar for the first split."""
     from rich.markup import escape
     from rich.table import Table
 
@@ -91,10 +92,11 @@ def _histogram(labels: tuple[str, ...], splits: tuple[SplitReport, ...]) -> Any:
         table.add_column(split.name, justify="right")
     table.add_column(f"share of {splits[0].name}")
     largest = max(splits[0].label_histogram.values(), default=0) or 1
+    total = sum(splits[0].label_histogram.values()) if by_word else splits[0].rows
     for label in labels[:_SHOWN_LABELS]:
         count = splits[0].label_histogram[label]
         bar = "█" * round(20 * count / largest)
-        share = f"{bar} {count / max(1, splits[0].rows):.1%}"
+        share = f"{bar} {count / max(1, total):.1%}"
         table.add_row(escape(label), *(f"{split.label_histogram[label]:,}" for split in splits), share)
     if len(labels) > _SHOWN_LABELS:
         table.add_row(f"… {len(labels) - _SHOWN_LABELS} more", *("" for _ in splits), "")

@@ -129,6 +129,15 @@ def fingerprint(digests: np.ndarray, rows: np.ndarray | None = None) -> str:
     return total.hexdigest()
 
 
+def content_order(digests: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """Positions in ``rows``, uint32, so that their digests ascend; rows of equal contents stay as they stand.
+
+    Sorted so, the same rows stand in the same order, whatever order or format they came in.
+    """
+    found = digests.view(np.dtype([("low", "<u8"), ("high", "<u8")]))[rows]
+    return np.lexsort((found["low"], found["high"])).astype(np.uint32)
+
+
 def count_duplicates(text_keys: np.ndarray, rows: np.ndarray) -> int:
     """How many of ``rows`` have a text that an earlier one of them has."""
     return sum(len(part) - len(np.unique(text_keys[part])) for part in _parts(text_keys, rows))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -19,7 +20,7 @@ from ...pipelines.records import open_writer
 from ...pipelines.tasks import Task
 from ..problems import MULTI_LABEL, REGRESSION, SINGLE_LABEL, TAGGING, ProblemType
 from .arrow_files import cache_folder
-from .fingerprints import count_duplicates, count_shared, fingerprint, length_percentiles
+from .fingerprints import content_order, count_duplicates, count_shared, fingerprint, length_percentiles
 from .label_checks import check_classes, check_seen, label_notices
 from .pool import Pool, fill_pool
 from .report import DataReport, RejectedRow, SplitReport
@@ -59,6 +60,8 @@ class TaskData:
         report: what was found, with ``report.facts()`` for the facts of a run.
         text_keys: split -> (rows,) uint64, in the order of its rows; equal for texts (with the second text of a pair)
             that differ in case and spacing only.
+        content_order: split -> (rows,) uint32, positions in the order of the rows' contents; of what is measured only,
+            so not of a split to train on.
     """
 
     splits: Mapping[str, datasets.Dataset]
@@ -66,6 +69,17 @@ class TaskData:
     problem_type: ProblemType
     report: DataReport
     text_keys: Mapping[str, np.ndarray]
+    content_order: Mapping[str, np.ndarray]
+
+    def by_content(self, role: str) -> TaskData:
+        """The same data with the rows of the split ``role`` in the order of their contents."""
+        order = self.content_order[role]
+        return replace(
+            self,
+            splits={**self.splits, role: self.splits[role].select(order)},
+            text_keys={**self.text_keys, role: self.text_keys[role][order]},
+            content_order={**self.content_order, role: np.arange(len(order), dtype=order.dtype)},
+        )
 
 
 @dataclass(frozen=True)
@@ -100,7 +114,8 @@ def load_data(
 ) -> TaskData:
     """The splits of ``dataset`` with the task's columns and one set of labels, and a report of what was found.
 
-    Memory holds 40 bytes a row while reading and 24 after it, whatever the texts: these stay in Arrow files on disk.
+    Memory holds 40 bytes a row while reading and 24 after it (28 of those to measure on), whatever the texts: these
+    stay in Arrow files on disk.
 
     Args:
         dataset: a file, folder, glob, URL or Hub id (``owner/name:config@revision``), several separated by commas, a
@@ -202,7 +217,9 @@ def load_data(
         with open_writer(rejected_path, "jsonl") as writer:
             writer.write([{"source": r.source, "row": r.row, "reason": r.reason, "raw": r.raw} for r in rejected])
     text_keys = {role: keys[chosen.rows] for role, chosen in roles.items()}
-    return TaskData(splits, pool.plan.labels, pool.plan.problem_type, report, text_keys)
+    measured = {role: chosen.rows for role, chosen in roles.items() if role != "train" or not need_train}
+    orders = {role: content_order(pool.scanned.digests, rows) for role, rows in measured.items()}
+    return TaskData(splits, pool.plan.labels, pool.plan.problem_type, report, text_keys, orders)
 
 
 @contextmanager
@@ -368,7 +385,15 @@ def _report_split(pool: Pool, role: str, chosen: _Role) -> SplitReport:
         label_histogram=histogram,
         length_percentiles=length_percentiles(pool.scanned.lengths[chosen.rows]),
         duplicates=count_duplicates(pool.scanned.text_keys, chosen.rows),
+        label_mean=_label_mean(pool, chosen.rows),
     )
+
+
+def _label_mean(pool: Pool, rows: np.ndarray) -> float | None:
+    if pool.plan.problem_type != REGRESSION:
+        return None
+    # fsum rounds once, so that no order of the rows gives another mean
+    return math.fsum(pool.scanned.labels.numbers(pool.names)[rows]) / len(rows)
 
 
 def _samples(pool: Pool, rows: np.ndarray, everything: datasets.Dataset, seed: int) -> tuple[dict[str, Any], ...]:

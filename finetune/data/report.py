@@ -23,6 +23,7 @@ class SplitReport:
         label_histogram: label -> rows; for multi-label a row counts for each of its labels. Empty for regression.
         length_percentiles: per cent (``0``, ``5``, ``50``, ``95``, ``99``, ``100``) -> characters.
         duplicates: rows whose text, but for case and spacing, is that of an earlier row of the split.
+        label_mean: mean of the labels of a regression, whatever the order of the rows; None for classes.
     """
 
     name: str
@@ -33,6 +34,7 @@ class SplitReport:
     label_histogram: Mapping[str, int] = field(default_factory=dict)
     length_percentiles: Mapping[str, float] = field(default_factory=dict)
     duplicates: int = 0
+    label_mean: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

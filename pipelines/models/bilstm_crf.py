@@ -40,27 +40,19 @@ _FACTOR = 1_000_003  # odd, so that its powers never vanish among 64 bits
 
 
 class WordTable(nn.Module):
-    """The vectors of known words: keys ``(count,)`` to vectors ``(count, size)``; row 0 is that of all other words.
+    """Which row of the word vectors a word has: keys ``(count,)`` to rows ``(count,)``; 0 is that of all unknown words.
 
     Args:
-        words: known words; rows for which no word was learnt are never found.
-        size: numbers in a vector.
+        words: known words at most; places for which no word was learnt are never found.
     """
 
     keys: torch.Tensor  # (words,) int64, ascending
     is_rare: torch.Tensor  # (words,) bool: seen once in training
 
-    def __init__(self, words: int, size: int) -> None:
+    def __init__(self, words: int) -> None:
         super().__init__()
-        self.vectors = nn.Embedding(words + 1, size)
         self.register_buffer("keys", torch.full((words,), torch.iinfo(torch.int64).max))
         self.register_buffer("is_rare", torch.zeros(words, dtype=torch.bool))
-        self.reset_parameters()
-
-    def reset_parameters(self) -> None:
-        """Draws the vectors anew: uniform, of variance 1 / size (Ma and Hovy, section 3.1: sqrt(3 / size))."""
-        bound = (3 / self.vectors.embedding_dim) ** 0.5
-        nn.init.uniform_(self.vectors.weight, -bound, bound)
 
     def learn(self, keys: torch.Tensor, is_rare: torch.Tensor) -> torch.Tensor:
         """Takes the keys ``(known,)`` of the words of the training texts; the row of each, ``(known,)``.
@@ -81,7 +73,16 @@ class WordTable(nn.Module):
         if self.training:
             # Lample et al., section 4.2: this trains the vector of words that were never seen.
             is_known &= ~(self.is_rare[places] & (torch.rand(len(places), device=places.device) < 0.5))
-        return self.vectors(torch.where(is_known, places + 1, 0))
+        return torch.where(is_known, places + 1, 0)
+
+
+class WordVectors(nn.Embedding):
+    """Rows ``(count,)`` to vectors ``(count, size)``, uniform and of variance 1 / size at first (Ma and Hovy, 3.1)."""
+
+    def reset_parameters(self) -> None:
+        """Draws the vectors anew."""
+        bound = (3 / self.embedding_dim) ** 0.5
+        nn.init.uniform_(self.weight, -bound, bound)
 
 
 class BiLstmCrfTagger(nn.Module):
@@ -119,17 +120,13 @@ class BiLstmCrfTagger(nn.Module):
             raise ValueError(f"vocab_size is {vocab_size}, expected {FIRST_BYTE + 256}: a token for each byte.")
         self.bytes = nn.Embedding(vocab_size, byte_size, padding_idx=padding_id)
         self.convolution = nn.Conv1d(byte_size, filters, kernel_size=3, padding=1)
-        self.words = WordTable(words, word_size)
+        self.words = WordTable(words)
+        self.embedding = WordVectors(words + 1, word_size)
         inputs = [word_size + filters] + [2 * hidden_size] * (layers - 1)
         self.layers = nn.ModuleList(RecurrentLayer("lstm", size, hidden_size, bidirectional=True) for size in inputs)
         self.dropout = nn.Dropout(dropout)
         self.classifier = nn.Linear(2 * hidden_size, num_labels)
         self.crf = ConditionalRandomField(num_labels)
-
-    @property
-    def embedding(self) -> nn.Embedding:
-        """The vectors of words."""
-        return self.words.vectors
 
     def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor | None = None) -> torch.Tensor:
         """Scores ``(batch, length, num_labels)``, before the tags beside them are looked at.
@@ -146,8 +143,9 @@ class BiLstmCrfTagger(nn.Module):
         shapes = self.convolution(self.bytes(input_ids).transpose(1, 2)).transpose(1, 2)  # (batch, length, filters)
         of_words = places.of_words(shapes)  # (count, span, filters)
         of_words = of_words.masked_fill(~places.is_byte[:, :, None], -torch.inf)
-        features = torch.cat([self.words(places.keys(input_ids)), of_words.amax(1)], dim=-1)  # (count, word + filters)
-        hidden = places.by_text(features)  # (batch, words, word + filters)
+        vectors = self.embedding(self.words(places.keys(input_ids)))  # (count, word_size)
+        features = torch.cat([vectors, of_words.amax(1)], dim=-1)  # (count, word_size + filters)
+        hidden = places.by_text(features)  # (batch, words, word_size + filters)
         for layer in self.layers:
             hidden = layer(self.dropout(hidden), places.counts)  # (batch, words, 2 * hidden)
         scores = self.classifier(self.dropout(hidden))  # (batch, words, num_labels)

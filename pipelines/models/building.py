@@ -24,7 +24,7 @@ def build_model(
     *,
     vocab_size: int,
     labels: Sequence[str] | None,
-    problem_type: str,
+    problem_type: str | None,
     arguments: Mapping[str, Value | Sequence[int]] | None = None,
     padding_id: int = 0,
     max_length: int | None = None,
@@ -38,7 +38,7 @@ def build_model(
         family: a row of the table or its name.
         vocab_size: number of token ids.
         labels: names of the classes in the order of their ids; None for a regression with one value.
-        problem_type: as transformers names it, one of ``PROBLEM_TYPES``.
+        problem_type: as transformers names it, one of ``PROBLEM_TYPES``; None where it is no classification of texts.
         arguments: hyperparameters in place of the family's own.
         padding_id: token id of the padding.
         max_length: the most tokens of a text; the family's own if None. Only BERT has a vector for each position.
@@ -48,7 +48,7 @@ def build_model(
         UsageError: an argument cannot be read, or the arguments contradict each other.
     """
     family = find_family(family) if isinstance(family, str) else family
-    if problem_type not in PROBLEM_TYPES:
+    if problem_type is not None and problem_type not in PROBLEM_TYPES:
         raise UsageError(f"problem_type is '{problem_type}', expected one of {', '.join(PROBLEM_TYPES)}.")
     values = family.arguments(arguments or {})
     names = regression_labels(1) if labels is None else tuple(labels)

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -11,6 +12,8 @@ from filelock import FileLock
 # Read by hf_xet, which is not Python, when it first connects: its own pauses and patience, shortened.
 os.environ["HF_XET_CLIENT_RETRY_BASE_DELAY"] = "10ms"
 os.environ["HF_XET_CLIENT_READ_TIMEOUT"] = "1s"
+
+sys.path.insert(0, str(Path(__file__).parent))  # for review_run
 
 REPOSITORY = "tester/reviews"
 

@@ -222,6 +222,57 @@ def test_errors_of_the_file_itself_say_so_without_its_folder(tmp_path):
         read_facts(tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("edit", "sentence"),
+    [
+        (
+            lambda data: data.update(examples=[{"inputs": {}, "outputs": [{"score": "x"}]}]),
+            "'examples[0].outputs[0].score' is 'x', expected a number",
+        ),
+        (
+            lambda data: data.update(examples=[{"inputs": {}, "outputs": [{"label": 3}]}]),
+            "'examples[0].outputs[0].label' is 3, expected text",
+        ),
+        (
+            lambda data: data["evaluations"][0]["protocol"].update(bootstrap="x"),
+            "'evaluations[0].protocol.bootstrap' is 'x', expected a whole number from 0 to 100,000",
+        ),
+        (
+            lambda data: data["evaluations"][0]["protocol"].update(bootstrap=100_000_000),
+            "'evaluations[0].protocol.bootstrap' is 100000000, expected a whole number from 0 to 100,000",
+        ),
+        (
+            lambda data: data["evaluations"][0]["protocol"].update(seed=True),
+            "'evaluations[0].protocol.seed' is True, expected a whole number from 0",
+        ),
+        (
+            lambda data: data["evaluations"][0]["protocol"].update(limit=0),
+            "'evaluations[0].protocol.limit' is 0, expected a whole number from 1, or null",
+        ),
+        (
+            lambda data: data["evaluations"][0]["protocol"].update(label_map={"0": 1}),
+            "'evaluations[0].protocol.label_map' is {'0': 1}, expected an object of texts, or null",
+        ),
+    ],
+)
+def test_values_that_cannot_be_worked_with_are_named(tmp_path, edit, sentence):
+    assert edited(tmp_path, edit) == f"run.json: {sentence}"
+
+
+@pytest.mark.parametrize("number", ["1e999", "9" * 30, "9" * 5000])
+def test_numbers_that_no_computer_has_are_refused(tmp_path, number):
+    (tmp_path / "run.json").write_text('{"schema": 1, "seed": ' + number + "}")
+    with pytest.raises(FactsError, match=r"run.json is not valid JSON: .*write it again with `quintet evaluate`"):
+        read_facts(tmp_path)
+
+
+@pytest.mark.parametrize("depth", [100, 100_000])
+def test_facts_are_not_nested_without_end(tmp_path, depth):
+    (tmp_path / "run.json").write_text('{"settings": {"a": ' + "[" * depth + "]" * depth + "}}")
+    with pytest.raises(FactsError, match=r"run.json is nested too deeply to be facts; write it again with"):
+        read_facts(tmp_path)
+
+
 def test_an_interrupted_write_leaves_the_old_file(tmp_path, monkeypatch):
     write_facts(full_facts(), tmp_path)
     before = (tmp_path / "run.json").read_bytes()

@@ -99,8 +99,17 @@ def test_results_of_one_group_are_not_merged():
     """huggingface_hub's EvalResult shows two sources with the same type, config, split and revision as one."""
     evaluations = (measured("test", 0.9, name="a.csv"), measured("test", 0.8, name="a.tsv"))
     found = metadata(replace(PLAIN, evaluations=evaluations))["model-index"][0]["results"]
-    assert [(each["dataset"]["type"], each["dataset"]["name"]) for each in found] == [("a", "a.csv"), ("a", "a.tsv")]
+    names = [(each["dataset"]["type"], each["dataset"]["name"]) for each in found]
+    assert names == [("local-a", "a.csv"), ("local-a", "a.tsv")]
     assert [each["metrics"][0]["value"] for each in found] == [0.9, 0.8]
+
+
+@pytest.mark.parametrize("kind", ["local", "url", "memory"])
+def test_a_file_is_not_indexed_as_a_data_set_of_the_hub(kind):
+    (result,) = results(
+        replace(PLAIN, evaluations=(measured("test", 0.9, data=DataFacts(name="imdb.csv", kind=kind)),))
+    )
+    assert (result["dataset"]["type"], result["dataset"]["name"]) == ("local-imdb", "imdb.csv")
 
 
 def test_another_data_set_has_its_own_revision():

@@ -1,13 +1,11 @@
-"""What is found before anything is sent: files that should not go out, private names in them, answers that changed."""
+"""What is found before anything is sent: a checkpoint that is not whole, or not the one of its facts and card."""
 
 import json
-import os
 from dataclasses import replace
 
 import pytest
 from quintet.cards import preflight
 from quintet.cards.facts import read_facts, write_facts
-from quintet.cards.preflight import collect, private_names
 from quintet.cards.publishing import publish
 from quintet.pipelines.errors import PublishError
 
@@ -15,18 +13,11 @@ REPOSITORY = "tester/reviews"
 
 
 def refusal(folder, **options):
-    """The sentences with which publishing ends, before any network."""
+    """The sentences with which publishing ends; a dry run finds the same ones, and needs no network for it."""
     with pytest.raises(PublishError, match="is not ready to be published") as caught:
-        publish(folder, REPOSITORY, token="any", endpoint="http://127.0.0.1:9", **options)
+        publish(folder, REPOSITORY, dry_run=True, token="any", endpoint="http://127.0.0.1:9", **options)
     assert "othing was changed" in str(caught.value)
     return str(caught.value)
-
-
-def problems_of(tmp_path, name, text):
-    path = tmp_path / name
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text, encoding="utf-8")
-    return private_names(collect(tmp_path))
 
 
 def test_everything_that_is_wrong_is_listed_at_once(checkpoint):
@@ -47,70 +38,6 @@ def test_everything_that_is_wrong_is_listed_at_once(checkpoint):
 
 def _without_licence(folder):
     return replace(read_facts(folder), licence=None)
-
-
-def test_a_pickle_is_known_by_its_content(tmp_path):
-    import pickle
-
-    (tmp_path / "weights.json").write_bytes(pickle.dumps({"a": 1}))
-    assert ["weights.json is a pickle" in problem for problem in collect(tmp_path).problems] == [True]
-
-
-@pytest.mark.parametrize(
-    ("name", "text", "found"),
-    [
-        ("run.json", '{"command": "train /home/ann/data/reviews.csv"}', "run.json, command: it has a local path"),
-        ("run.json", '{"a": [{"b": "hf_abcdefghijklmnopqrstuvwxyz123456"}]}', "run.json, a.b: it has a token"),
-        ("settings.toml", 'output = "/home/ann/out"\n', "settings.toml, output: it has a local path"),
-        ("settings.toml", "epochs = 1  # as in /home/ann/notes\n", "settings.toml, line 1: it has a local path"),
-        ("log.jsonl", '{"a": 1}\n{"b": "/home/ann/x"}\n', "log.jsonl, line 2, b: it has a local path"),
-        ("model.py", "#!/usr/bin/env python\npath = '/home/ann/data'\n", "model.py, line 2: it has a local path"),
-        ("tokenizer_config.json", '{"name_or_path": "/home/ann/bert"}', "tokenizer_config.json, name_or_path"),
-    ],
-)
-def test_private_names_are_found_with_their_place(tmp_path, name, text, found):
-    problems = problems_of(tmp_path, name, text)
-    assert len(problems) == 1 and problems[0].startswith(found)
-
-
-def test_user_and_host_are_found_but_not_in_words_of_data(tmp_path, monkeypatch):
-    from quintet.finetune import scrubbing
-
-    monkeypatch.setenv("USER", "marguerite")
-    monkeypatch.setattr(scrubbing, "_private_names", scrubbing._private_names.__wrapped__)
-    assert problems_of(tmp_path, "a.json", '{"by": "marguerite"}') == [
-        "a.json, by: it has the name of a user; take it out."
-    ]
-    (tmp_path / "a.json").unlink()
-    assert problems_of(tmp_path, "b.json", '{"text": "marguerite is a pizza", "vocab": {"marguerite": 1}}') == []
-    assert problems_of(tmp_path, "README.md", 'pipeline("marguerite/reviews")\n') == []
-
-
-def test_pictures_and_weights_keep_notes_too(tmp_path):
-    import torch
-    from safetensors.torch import save_file
-
-    home = os.path.expanduser("~")
-    (tmp_path / "curves.png").write_bytes(b"\x89PNG....tEXtSource\x00" + f"{home}x/plot/run.py".encode())
-    (tmp_path / "confusion.png").write_bytes(b"\x89PNG....tEXtKey\x00hf_" + b"a1" * 17)
-    save_file({"a": torch.zeros(2)}, tmp_path / "model.safetensors", metadata={"from": "/home/ann/run/weights"})
-    problems = private_names(collect(tmp_path))
-    assert problems == [
-        "confusion.png: it has a token; take it out.",
-        "model.safetensors, from: it has a local path; take it out.",
-    ]
-
-
-def test_no_place_is_named_more_than_three_times(tmp_path):
-    text = "\n".join(f"/home/ann/data/{number}" for number in range(9))
-    problems = problems_of(tmp_path, "notes.md", text)
-    assert len(problems) == 4 and problems[-1] == "notes.md: 6 more places of this kind."
-
-
-def test_a_checkpoint_of_the_loop_gives_nothing_away(carded):
-    content = collect(carded)
-    assert content.problems == () and private_names(content) == []
-    assert len(content.files) >= 15
 
 
 # -------------------------------------------------------------------------------------------------- answers
@@ -139,6 +66,17 @@ def test_another_tokenizer_is_found(checkpoint):
     document["normalizer"] = {"type": "Replace", "pattern": {"String": "o"}, "content": "x"}
     path.write_text(json.dumps(document), encoding="utf-8")
     assert "tokenizer.json is not the file that run.json is about" in refusal(checkpoint)
+
+
+def test_a_file_that_the_facts_do_not_know_is_found_as_verify_finds_it(checkpoint):
+    (checkpoint / "run.py").write_text("print()\n", encoding="utf-8")
+    (checkpoint / "model-00001-of-00002.safetensors").write_bytes((checkpoint / "model.safetensors").read_bytes())
+    text = refusal(checkpoint)
+    assert "2 things to correct" in text
+    for name in ("run.py", "model-00001-of-00002.safetensors"):
+        assert f"{name} is none of the files that run.json is about; move it out, or delete run.json" in text
+    write_facts(replace(read_facts(checkpoint), files_sha256={}), checkpoint)  # as facts of early versions are
+    assert preflight.check_recorded(checkpoint, read_facts(checkpoint), {"run.py"}) == []
 
 
 def test_weights_that_are_cut_off_are_found(checkpoint):

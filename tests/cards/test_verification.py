@@ -216,6 +216,34 @@ def test_data_sets_that_share_files_need_not_be_given_twice(given, sources):
     assert find_sources(given, run) == {**sources, "me/rows": "me/rows"}
 
 
+def shuffled(path, folder):
+    """A copy of a file of rows with the rows in another order."""
+    heading, *lines = path.read_text(encoding="utf-8").splitlines()
+    order = sorted(lines, key=lambda line: hashlib.sha256(line.encode()).hexdigest())
+    assert order != lines
+    (folder / path.name).write_text("\n".join([heading, *order]) + "\n", encoding="utf-8")
+    return folder / path.name
+
+
+def test_the_same_rows_in_another_order_give_the_same_numbers(trained, copy, tmp_path):
+    other = [shuffled(path, tmp_path) for path in data(trained)]
+    report = verify(trained / "reviews", dataset=other, device="cpu")
+    assert report.differing == []
+    assert report.is_verified
+    assert any(number.is_end for number in report.numbers)
+
+    def forget_order(content):  # as facts of earlier versions
+        for evaluation in content["evaluations"]:
+            assert evaluation["protocol"].pop("rows") == "by content"
+
+    edit_facts(copy, forget_order)
+    report = verify(copy, dataset=other, device="cpu")
+    assert "order of rows, test" in report.differing
+    (found,) = {each.detail for each in report.checks if each.name.startswith("order of rows")}
+    assert found.startswith("only ends of intervals differ; an earlier version drew them by the positions of the rows")
+    assert all(number.is_end for number in report.numbers if not number.is_equal)
+
+
 @pytest.mark.parametrize("name", ["sentiment-en", "sentiment-zh"])
 def test_embedded_checkpoints_are_those_of_their_facts_and_cards(name):
     report = verify(name, device="cpu")
@@ -363,6 +391,20 @@ def set_number(*path, value):
             "more.csv, test: majority class: accuracy",
         ),
         (set_number("evaluations", 2, "protocol", "seed", value=4), "more.csv, test: accuracy (lower end)"),
+        (set_number("evaluations", 2, "metrics", 0, "level", value=0.99), "evaluation, test"),
+        (set_number("evaluations", 2, "metrics", 0, "higher_is_better", value=False), "evaluation, test"),
+        (set_number("evaluations", 2, "problem_type", value="regression"), "evaluation, test"),
+        (set_number("evaluations", 2, "baselines", 0, "description", value="is the best there is"), "evaluation, test"),
+        (
+            lambda content: content["evaluations"][1]["metrics"].insert(
+                0, {**content["evaluations"][1]["metrics"][0], "value": 0.99}
+            ),
+            "reviews.csv, test: accuracy",
+        ),
+        (
+            lambda content: content["evaluations"][0]["per_class"].insert(0, content["evaluations"][0]["per_class"][1]),
+            "reviews.csv, validation: good: rows (again)",
+        ),
         (set_number("evaluations", 0, "tolerance", value=1.0), "tolerance, validation"),
         (set_number("evaluations", 0, "fingerprint", value="0" * 64), "data, validation"),
         (set_number("data", "splits", 0, "rows", value=1200), "data, validation"),
@@ -458,8 +500,9 @@ def test_a_larger_tolerance_is_the_readers_choice(copy, trained):
     assert "reviews.csv, test: accuracy" in verify(copy, dataset=data(trained), device="cpu").differing
     report = verify(copy, dataset=data(trained), device="cpu", tolerance=0.01)
     assert "reviews.csv, test: accuracy" not in report.differing
-    with pytest.raises(UsageError, match="--tolerance is -1, expected 0 or more"):
-        verify(copy, tolerance=-1)
+    for wrong in (-1, "x", float("nan"), float("inf"), True):
+        with pytest.raises(UsageError, match=f"--tolerance is {wrong!r}, expected a number of 0 or more"):
+            verify(copy, tolerance=wrong)
 
 
 # --------------------------------------------------------------------------------------------- nothing to verify
@@ -477,13 +520,16 @@ def test_facts_that_cannot_be_read_are_named(copy):
         verify(copy)
 
 
-def test_facts_without_a_single_number_are_not_verified(copy):
+def test_facts_without_a_single_number_are_not_verified(copy, trained):
     edit_facts(copy, lambda content: content.update(evaluations=[]))
     (copy / "README.md").unlink()
-    report = verify(copy, device="cpu")
-    assert report.differing == []
-    assert not report.is_verified
-    assert str(report) == "reviews: 0 of 0 numbers computed again and equal"
+    for dataset in (None, trained / "more.csv"):
+        report = verify(copy, dataset=dataset, device="cpu")
+        assert report.differing == ["card"]  # there was one
+        assert not report.is_verified
+        assert str(report).startswith("reviews: there is no number to compute again; 1 thing differs")
+        sentence = "run.json has no evaluation; measure it with `quintet evaluate`, which takes --dataset as well"
+        assert check(report, "numbers").detail == sentence
 
 
 def test_an_evaluation_without_a_data_set_is_not_checked(copy):
@@ -494,7 +540,13 @@ def test_an_evaluation_without_a_data_set_is_not_checked(copy):
     edit_facts(copy, forget)
     (copy / "README.md").unlink()
     report = verify(copy, device="cpu")
-    assert check(report, "data, validation").state == "not checked"
+    found = check(report, "data, validation")
+    assert (found.state, found.detail) == (
+        "not checked",
+        "run.json does not record how 'reviews.csv' was read; measure again with `quintet evaluate`",
+    )
+    with pytest.raises(UsageError, match=r"--dataset x.csv cannot be used: run.json does not record how the data"):
+        verify(copy, dataset="x.csv", device="cpu")
     assert isinstance(read_facts(copy).evaluations[0], EvaluationFacts)
 
 
@@ -589,6 +641,8 @@ def test_a_repository_that_is_not_there_is_named(hub):
         verify("me/nothing", endpoint=hub.url)
     with pytest.raises(HubError, match=r"has no such revision"):
         verify("me/reviews@nowhere", endpoint=hub.url)
+    with pytest.raises(UsageError, match="'me/reviews@v2' names the revision 'v2', and --revision is 'main'; leave"):
+        verify("me/reviews@v2", revision="main", endpoint=hub.url)
 
 
 def test_without_a_network_the_cached_files_are_verified(hub, trained, monkeypatch):

@@ -12,9 +12,10 @@ from pathlib import Path
 import pytest
 import quintet
 from quintet.cards import writing
+from quintet.cards.answers import printed_alike
 from quintet.cards.facts import CHECKPOINT_PLACEHOLDER, DataFacts, MistakeFact, RunFacts, read_facts, write_facts
 from quintet.cards.render import WORDS_END, read_readme
-from quintet.cards.snippet_runs import SnippetRun, answers_alike, run_snippets
+from quintet.cards.snippet_runs import SnippetRun, run_snippets
 from quintet.cards.snippets import SENTENCES, default_examples, snippets
 from quintet.cards.writing import card
 from quintet.cli import main
@@ -97,7 +98,7 @@ def test_snippets_of_every_kind_run_alike_in_both_libraries(bert, kind):
     inputs = [{"text": "a good film"}, {"text": 'a "bad" film', "text_pair": "good"}]
     runs = run_snippets(snippets(facts, inputs), str(bert))
     assert [run.problem for run in runs] == [None, None]
-    assert answers_alike(runs[0].usage.output, runs[1].usage.output)
+    assert printed_alike(runs[0].usage.output, runs[1].usage.output)
     lines = runs[0].usage.output.splitlines()
     assert len(lines) == 2
     assert all(line.startswith("[") == (kind == "multi_label_classification") for line in lines)
@@ -118,12 +119,6 @@ def test_snippets_for_plain_transformers_run_where_there_is_no_quintet(tmp_path)
     hidden, seen = run_snippets([("transformers", code), ("quintet", code)], str(tmp_path))
     assert hidden.problem == "ImportError: this snippet must run without Quintet"
     assert (seen.problem, seen.usage.output) == (None, f"{quintet.__version__}\n")
-
-
-def test_outputs_are_compared_by_words_and_rounded_numbers():
-    assert answers_alike("good 0.9123\n", "good 0.9124\n")
-    assert not answers_alike("good 0.9123\n", "good 0.9127\n")
-    assert not answers_alike("good 0.9123\n", "bad 0.9123\n")
 
 
 def test_a_checkpoint_that_plain_transformers_cannot_run_has_no_snippet_for_it(checkpoint):
@@ -478,6 +473,26 @@ def command(capsys, *arguments):
         main(arguments)
     captured = capsys.readouterr()
     return int(end.value.code or 0), captured.out, captured.err
+
+
+def test_a_readme_that_is_a_folder_changes_nothing(checkpoint, quick):
+    (checkpoint / "README.md").unlink()
+    (checkpoint / "README.md").mkdir()
+    facts = (checkpoint / "run.json").read_bytes()
+    with pytest.raises(UsageError, match=r"README\.md in 'reviews' is a folder, expected a file; move it away"):
+        card(checkpoint, license="mit")
+    assert (checkpoint / "run.json").read_bytes() == facts
+
+
+def test_facts_are_not_written_where_their_card_cannot_be(tmp_path):
+    written = []
+    with pytest.raises(OSError, match="No such file"):
+        writing._write(tmp_path / "gone" / "README.md", "a card", before=lambda: written.append("facts"))
+    assert written == []
+    (tmp_path / "README.md").write_text("as it was", encoding="utf-8")
+    with pytest.raises(OSError, match="full"):
+        writing._write(tmp_path / "README.md", "a card", before=lambda: (_ for _ in ()).throw(OSError("full")))
+    assert [path.read_text(encoding="utf-8") for path in tmp_path.iterdir()] == ["as it was"]
 
 
 def test_the_command_writes_and_checks(checkpoint, quick, capsys):

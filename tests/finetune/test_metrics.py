@@ -173,6 +173,17 @@ def test_a_class_that_is_never_predicted_has_no_precision():
     assert [metric.name for metric in scores.per_class[1].metrics] == ["recall", "f1"]
 
 
+def test_many_undefined_numbers_are_one_note():
+    names = [f"class {index}" for index in range(200)]
+    scores = classification_metrics(np.eye(200)[[0, 0, 1]], [0, 1, 2], names, bootstrap=0)
+    assert scores.notes == (
+        "recall of 197 of 200 classes is undefined: no row has these labels",
+        "precision of 198 of 200 classes is undefined: they were never predicted",
+    )
+    few = classification_metrics(np.array([[1.0, 0, 0]]), [0], ["a", "b", "new\nline " + "x" * 60], bootstrap=0)
+    assert few.notes[1] == f"precision of 'b' and 'new line {'x' * 50}…' is undefined: they were never predicted"
+
+
 def test_a_single_row_works():
     scores = classification_metrics(np.array([[0.9, 0.1]]), [0], ["a", "b"])
     assert (scores.metrics[0].value, scores.metrics[0].low, scores.metrics[0].high) == (1, 1, 1)
@@ -230,7 +241,19 @@ def test_the_baseline_of_regression_is_the_mean():
     baseline = constant_baseline(np.array([1.0, 3.0, 5.0]), (), "regression", training=training)
     assert baseline.name == "mean"
     assert baseline.metrics[0].value == pytest.approx((1 + 1 + 9) / 3)
+    assert baseline.description == "answers 2, the mean of the training split"
     assert constant_baseline(np.array([1.0, 3.0]), (), "regression").metrics[0].value == 1
+
+
+def test_a_baseline_says_what_the_record_of_the_training_split_lacks():
+    training = SplitFacts(name="train", rows=5, fingerprint="", label_histogram={"other": 5})
+    numbers = constant_baseline(np.array([1.0, 3.0]), (), "regression", training=training)
+    assert "of the evaluated rows themselves (the training split is recorded without its mean)" in numbers.description
+    classes = constant_baseline(np.array([0, 1]), ["a\nb", "c"], "single_label_classification", training=training)
+    assert classes.description == (
+        "answers 'a b', the most frequent label of the evaluated rows themselves (the training split is recorded "
+        "without any of these labels)"
+    )
 
 
 def test_mistakes_are_the_most_confident_first_and_cut_short():

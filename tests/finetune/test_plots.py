@@ -55,6 +55,13 @@ def test_names_that_no_font_can_draw_become_numbers(monkeypatch):
     assert (names, families) == (["good", "class 1"], ["DejaVu Sans"])
 
 
+def test_a_title_that_loses_its_name_to_missing_letters_begins_with_a_word(monkeypatch):
+    monkeypatch.setattr(plots, "FALLBACK_FONTS", ())
+    axes = plots._figure(1, 1).add_subplot()
+    plots._title(axes, "评论, test (48 rows)")
+    assert axes.get_title(loc="left") == "test (48 rows)"
+
+
 def test_the_reliability_diagram_shows_overconfidence(tmp_path):
     generator = np.random.default_rng(0)
     confidence = generator.uniform(0.5, 1, 500)

@@ -13,6 +13,7 @@ SPLIT = SplitFacts(
     label_histogram={"bad": 20, "good": 20},
     length_percentiles={"0": 3.0, "50": 30.0},
     duplicates=1,
+    label_mean=2.5,
 )
 
 
@@ -30,6 +31,9 @@ SPLIT = SplitFacts(
         ),
         ({"length_percentiles": {"0": 3.0, "50": 31.0}}, "31 characters instead of 30 at 50 % of the lengths"),
         ({"duplicates": 2}, "2 repeated texts instead of 1"),
+        ({"label_mean": 3.5}, "the mean of the numbers is 3.5 instead of 2.5"),
+        ({"label_mean": None}, "the mean of the numbers is none instead of 2.5"),
+        ({"label_mean": 2.5 + 1e-12}, ""),
         ({"fingerprint": "b" * 64}, "as many rows, labels and lengths, but other texts or labels"),
     ],
 )
@@ -38,4 +42,4 @@ def test_what_differs_is_said(change, words):
 
 
 def test_what_was_not_recorded_does_not_differ():
-    assert describe_difference(replace(SPLIT, duplicates=None, length_percentiles={}), SPLIT) == ""
+    assert describe_difference(replace(SPLIT, duplicates=None, length_percentiles={}, label_mean=None), SPLIT) == ""

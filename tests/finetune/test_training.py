@@ -42,6 +42,16 @@ def test_a_family_is_trained_to_a_checkpoint_with_its_facts(reviews, tiny, tmp_p
     )
 
 
+def test_the_training_loss_is_the_mean_over_the_rows_of_the_last_epoch(reviews, tiny, tmp_path):
+    facts = finetune("sentiment", dataset=reviews, output=tmp_path / "out", **{**tiny, "batch_size": 64})
+    last = [line for line in read_log(tmp_path / "out") if line["epoch"] == 2]
+    rows = [line["rows"] for line in last]
+    assert min(rows) < max(rows) == 64
+    expected = np.average([line["loss"] for line in last], weights=rows)
+    assert facts.training.train_loss == pytest.approx(expected, rel=1e-12)
+    assert abs(expected - np.mean([line["loss"] for line in last])) > 1e-6
+
+
 def test_the_facts_are_those_of_the_exported_weights(reviews, tiny, tmp_path):
     from quintet.finetune import evaluate
 
@@ -173,6 +183,10 @@ def test_several_labels_and_numbers_can_be_learned(reviews, tiny, tmp_path):
     numbers = [{"text": row["text"], "label": float(len(row["text"])) / 10} for row in rows]
     facts = finetune("sentiment", dataset=numbers, output=tmp_path / "numbers", **{**tiny, "epochs": 4})
     assert facts.problem_type == "regression" and facts.training.metric == "mse"
+    (train,) = (split for split in facts.data.splits if split.name == "train")
+    assert 1 < train.label_mean < 10
+    (mean,) = facts.evaluations[0].baselines
+    assert mean.description == f"answers {train.label_mean:.4g}, the mean of the training split"
     measured = [line["validation"]["mse"] for line in read_log(tmp_path / "numbers") if "validation" in line]
     assert len(measured) == 4 and measured[-1] < 0.8 * measured[0]
 

@@ -105,3 +105,36 @@ def tagger(tagger_folder):
     from quintet.pipelines import pipeline
 
     return pipeline("ner", tagger_folder, device="cpu")
+
+
+@pytest.fixture(scope="session")
+def byte_backend():
+    """Makes a byte-level tokenizer over what is in ``text``: its bytes, and its most frequent pieces."""
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+
+    def make(text, *, size=120, specials=("<pad>", "<s>", "</s>")):
+        backend = Tokenizer(models.BPE())
+        backend.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+        backend.decoder = decoders.ByteLevel()
+        trainer = trainers.BpeTrainer(vocab_size=size, special_tokens=list(specials), show_progress=False)
+        backend.train_from_iterator([text], trainer)
+        return backend
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def own_writer():
+    """Makes a pipeline around a network of our own that carries a state, without transformers."""
+    from quintet.pipelines import TextGenerationPipeline
+    from quintet.pipelines.checkpoints import Checkpoint, CheckpointConfig
+    from quintet.pipelines.tokenization import TextTokenizer
+
+    def make(network, backend, *, max_length=None, **settings):
+        raw = {"model_type": "quintet-test", "bos_token_id": 1, "eos_token_id": 2, "pad_token_id": 0}
+        config = CheckpointConfig((), None, "text-generation", "quintet-test", max_length, raw)
+        tokenizer = TextTokenizer.from_backend(backend, {"pad_token": "<pad>"})
+        checkpoint = Checkpoint("tiny", None, config, network.eval().requires_grad_(False), tokenizer, light=True)
+        return TextGenerationPipeline.from_checkpoint(checkpoint, **settings)
+
+    return make

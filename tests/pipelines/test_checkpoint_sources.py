@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -10,8 +11,14 @@ from pathlib import Path
 import pytest
 import torch
 from quintet.finetune.tokenizer_training import train_tokenizer
-from quintet.pipelines import checkpoint_sources
-from quintet.pipelines.checkpoint_sources import embedded_names, explain_hub_error, find_checkpoint, public_name
+from quintet.pipelines import checkpoint_sources, pipeline
+from quintet.pipelines.checkpoint_sources import (
+    embedded_names,
+    explain_hub_error,
+    find_checkpoint,
+    named_revision,
+    public_name,
+)
 from quintet.pipelines.checkpoints import load_checkpoint
 from quintet.pipelines.errors import UnknownNameError, UsageError, WeightsError
 from quintet.pipelines.models import build_model
@@ -196,6 +203,35 @@ def loaded(names, **variables):
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-3000:]
     return json.loads(done.stdout.splitlines()[-1])
+
+
+def test_a_revision_given_twice_is_one_revision():
+    assert named_revision("me/reviews", None) == ("me/reviews", None)
+    assert named_revision("me/reviews@v1", None) == ("me/reviews", "v1")
+    assert named_revision("me/reviews", "v1") == named_revision("me/reviews@v1", "v1") == ("me/reviews", "v1")
+    sentence = "model 'me/reviews@v1' names the revision 'v1', and --revision is 'v2'; leave out one of them."
+    with pytest.raises(UsageError, match=re.escape(sentence)):
+        find_checkpoint("me/reviews@v1", revision="v2")
+    with pytest.raises(UsageError, match=re.escape(sentence)):
+        pipeline(model="me/reviews@v1", revision="v2")
+
+
+def test_a_revision_beside_a_name_is_found_once_and_its_commit_loaded(tmp_path, monkeypatch):
+    from quintet.pipelines import checkpoints, factory
+
+    here = small_checkpoint(tmp_path / "one")
+    asked = []
+
+    def find(model, *, revision=None):
+        repository, wanted = named_revision(str(model), revision)
+        asked.append((str(model), revision))
+        return checkpoint_sources.Place(repository, here, repository, f"commit-of-{wanted}")
+
+    monkeypatch.setattr(factory, "find_checkpoint", find)
+    monkeypatch.setattr(checkpoints, "find_checkpoint", find)
+    monkeypatch.setattr(checkpoint_sources, "check_cached", lambda *_: None)
+    assert len(pipeline(model="me/reviews", revision="v1")(["a dull film"])) == 1
+    assert asked == [("me/reviews", "v1"), ("me/reviews@commit-of-v1", None)]
 
 
 def test_checkpoints_load_from_a_hub_by_revision_and_then_without_it(tmp_path, monkeypatch):

@@ -54,8 +54,8 @@ def test_without_a_classifier_running_is_refused(encoder):
     with pytest.raises(WeightsError) as caught:
         load_checkpoint(encoder)
     assert str(caught.value).startswith(
-        "checkpoint 'pretrained' has no trained text classifier (missing classifier.bias, classifier.weight); fine-tune it "
-        "first: quintet finetune sentiment --model pretrained "
+        "checkpoint 'pretrained' has no trained text classifier (missing classifier.bias, classifier.weight); fine-"
+        "tune it first: quintet finetune sentiment --model pretrained "
     )
 
 
@@ -180,7 +180,7 @@ def test_an_architecture_that_is_no_text_classifier_is_refused(classifier, model
 def test_a_checkpoint_without_tokenizer_says_so(classifier):
     for file in ("tokenizer.json", "tokenizer_config.json"):
         (classifier / file).unlink()
-    with pytest.raises(WeightsError, match="checkpoint 'reviews' has no tokenizer that transformers can read; name an"):
+    with pytest.raises(WeightsError, match="checkpoint 'reviews' has no tokenizer that transformers can read; save it"):
         load_checkpoint(classifier)
 
 

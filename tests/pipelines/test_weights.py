@@ -150,6 +150,14 @@ def test_all_keys_that_do_not_fit_are_listed_together():
         fit_weights(network, given, name="reviews")
 
 
+def test_of_many_keys_that_do_not_fit_the_first_are_listed():
+    network = torch.nn.Sequential(*(torch.nn.Linear(1, 1, bias=False) for _ in range(40)))
+    words = r"missing 0\.weight, 1\.weight, 10\.weight, 11\.weight, 12\.weight and 35 more; unexpected"
+    with pytest.raises(WeightsError, match=words) as error:
+        fit_weights(network, {f"w{index}": torch.zeros(1) for index in range(6)}, name="reviews")
+    assert "unexpected w0, w1, w2, w3, w4 and 1 more. Fetch" in str(error.value)
+
+
 def test_half_precision_becomes_the_network_s():
     network = torch.nn.Linear(3, 2)
     fit_weights(network, {key: tensor.half() for key, tensor in TENSORS.items()}, name="reviews")

@@ -1,11 +1,19 @@
 """Fingerprints identify content; keys find equal texts."""
 
 import hashlib
+import itertools
 
 import numpy as np
 import pytest
 from quintet.finetune.data.cells import Wanted
-from quintet.finetune.data.fingerprints import count_duplicates, count_shared, fingerprint, length_percentiles, scan
+from quintet.finetune.data.fingerprints import (
+    content_order,
+    count_duplicates,
+    count_shared,
+    fingerprint,
+    length_percentiles,
+    scan,
+)
 from quintet.finetune.data.labels import LabelTable
 from quintet.finetune.data.rows import MemoryRows
 from quintet.pipelines.tasks import find_task
@@ -29,6 +37,23 @@ def scanned(rows, columns=COLUMNS):
 
 def rows_of(*pairs):
     return [{"text": text, "label": label} for text, label in pairs]
+
+
+def test_rows_in_the_order_of_their_contents_stand_alike_whatever_their_order_was():
+    rows = rows_of(*((f"text {index % 17}", "x") for index in range(40)))
+    found, turned = scanned(rows), scanned(rows[::-1])
+    chosen = np.arange(0, 40, dtype=np.uint32)
+    order, other = content_order(found.digests, chosen), content_order(turned.digests, chosen)
+    assert [rows[index] for index in order] == [rows[::-1][index] for index in other]
+    assert sorted(order.tolist()) == list(range(40))
+    for one, two in itertools.pairwise(order):  # equal rows stay as they stood
+        assert rows[one] != rows[two] or one < two
+    half = chosen[20:]
+    positions = content_order(found.digests, half)
+    assert sorted(positions.tolist()) == list(range(20))
+    assert [found.digests[half[at]].tobytes() for at in positions] == [
+        digest.tobytes() for digest in found.digests[order[order >= 20]]
+    ]
 
 
 def test_fingerprint_is_what_the_documentation_says():

@@ -132,6 +132,20 @@ def test_numbers_with_fractions_are_regression(load):
     assert load(labelled(*range(10)), problem_type="regression").labels is None
 
 
+def test_the_mean_of_the_numbers_is_kept_whatever_the_order_of_the_rows(load):
+    rows = labelled(*[0.1, 1e16, 0.7, -1e16, 3.25] * 4, *np.linspace(0, 5, 21).tolist())
+    reports = [load(given).report.splits for given in (rows, rows[::-1])]
+    for split, reverse in zip(*reports, strict=True):
+        assert split.label_mean == reverse.label_mean
+        assert split.fingerprint == reverse.fingerprint
+    train, validation = reports[0]
+    total = train.rows * train.label_mean + validation.rows * validation.label_mean
+    assert total == pytest.approx(4 * 4.05 + 52.5, abs=4)
+    (whole,) = load(labelled(1.5, 2.0, 4.0), validation_fraction=0).report.splits
+    assert whole.label_mean == 2.5
+    assert load(labelled(*"ab" * 10)).report.facts().splits[0].label_mean is None
+
+
 def test_pairs_keep_their_second_text(load):
     rows = [{"sentence1": f"a {i}", "sentence2": f"b {i}", "label": i % 2} for i in range(20)]
     data = load(rows)
