@@ -635,11 +635,11 @@ def _print_evaluation(console: Console, facts: EvaluationFacts, *, mistakes: int
         )
     console.print(table, soft_wrap=False)
     if facts.per_class:
-        from .cards.phrases import class_metrics
+        from .cards.phrases import class_metrics, counted_by_class
 
         names = class_metrics(facts.per_class)
         classes = Table(box=None, header_style="bold")
-        for heading in ("class", "rows", *names):
+        for heading in ("class", counted_by_class(facts), *names):
             classes.add_column(heading, justify="left" if heading == "class" else "right")
         for row in facts.per_class:
             values = {metric.name: f"{metric.value:.4f}" for metric in row.metrics}

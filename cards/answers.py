@@ -15,7 +15,11 @@ SCORE_TOLERANCE = 1e-4
 PRINTED_TOLERANCE = 2e-4
 """How far two libraries may differ in a number that is printed with four places."""
 
-CLASSIFICATION = "text-classification"
+WHOLE_ANSWER: Mapping[str, Mapping[str, Any]] = {
+    "text-classification": {"top_k": None},
+    "token-classification": {"aggregation_strategy": "simple"},
+}
+"""Options with which a task's pipeline answers whole: all labels, or entities rather than tokens."""
 
 _NUMBER = re.compile(r"-?\d+(?:\.\d+)?(?:e-?\d+)?")
 
@@ -30,8 +34,8 @@ def answers_to(pipe: Any, inputs: Sequence[Mapping[str, Any]]) -> list[list[Any]
     Raises:
         QuintetError: an input cannot be answered.
     """
-    given = [each["text"] if set(each) == {"text"} else dict(each) for each in inputs]
-    answers = pipe(given, **({"top_k": None} if pipe.task == CLASSIFICATION else {}))
+    given = [next(iter(each.values())) if len(each) == 1 else dict(each) for each in inputs]
+    answers = pipe(given, **WHOLE_ANSWER.get(pipe.task, {})) if given else []
     return [answer if isinstance(answer, list) else [answer] for answer in answers]
 
 

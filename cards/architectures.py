@@ -103,6 +103,16 @@ ARCHITECTURES = {
         "1706.03762",
         is_own=True,
     ),
+    "bilstm-crf": Architecture(
+        "a bidirectional LSTM over words and their bytes with a conditional random field (BiLSTM-CRF)",
+        "lample2016neural",
+        "Neural Architectures for Named Entity Recognition",
+        "Lample, Guillaume and Ballesteros, Miguel and Subramanian, Sandeep and Kawakami, Kazuya and Dyer, Chris",
+        2016,
+        ("booktitle", "Proceedings of NAACL-HLT 2016"),
+        "1603.01360",
+        is_own=True,
+    ),
     "bert": _BERT,
     "bert-tiny": _BERT,
     "bert-mini": _BERT,
@@ -176,6 +186,10 @@ DISTILLATION = Architecture(
     "1903.12136",
 )
 """What a run with ``--teacher`` follows."""
+
+
+CHOSEN_TOGETHER = frozenset({"bilstm-crf"})
+"""Families that choose the tags of a text together, which plain transformers does not do."""
 
 
 def find_architecture(family: str | None) -> Architecture | None:

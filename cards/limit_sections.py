@@ -6,7 +6,7 @@ from .facts import EvaluationFacts, MistakeFact, RunFacts, SplitFacts
 from .languages import language_name
 from .markdown import code, count, decimal, folded, listed, plain, table
 from .metadata import main_evaluation
-from .phrases import MOST_LABELS, label_names, row_count
+from .phrases import MOST_LABELS, counted_by_class, label_names, row_count
 
 MOST_MISTAKES = 5
 
@@ -38,9 +38,11 @@ def _limits_of_data(facts: RunFacts) -> list[str]:
         points.append(f"Trained on texts in {names}; other languages were not measured.")
     train = facts.data.split("train") if facts.data is not None else None
     if train is not None:
-        points += [*_length_limits(facts, train), *_balance_limits(train)]
+        points += _length_limits(facts, train)
+        if facts.problem_type != "tagging":  # most words are no names, which says nothing
+            points += _balance_limits(train)
     elif facts.max_length is not None:
-        points.append(_longest(facts.max_length))
+        points.append(_longest(facts.max_length, facts.problem_type))
     return points
 
 
@@ -53,11 +55,14 @@ def _length_limits(facts: RunFacts, train: SplitFacts) -> list[str]:
             f"none was shorter than {at['0']:,.0f} or longer than {at['100']:,.0f}."
         )
     if facts.max_length is not None:
-        points.append(_longest(facts.max_length))
+        points.append(_longest(facts.max_length, facts.problem_type))
     return points
 
 
-def _longest(tokens: int) -> str:
+def _longest(tokens: int, problem_type: str | None) -> str:
+    if problem_type == "tagging":
+        many = f"Takes {count(tokens)} tokens in one piece."
+        return f"{many} Quintet reads longer texts in windows; plain transformers cuts them."
     return (
         f"Takes {count(tokens)} tokens in one piece. Quintet reads longer texts in windows; plain transformers needs "
         "`truncation=True` and then does not see the rest."
@@ -101,7 +106,11 @@ def _class_limits(main: EvaluationFacts) -> list[str]:
         lowest = min(metric.value for _, metric in scored)
         weakest = [row for row, metric in scored if metric.value == lowest]
         if len(weakest) == 1:
-            where = f"F1 {decimal(lowest)} on {row_count(weakest[0].count)}"
+            number = weakest[0].count
+            of_class = (
+                f"{count(number)} {counted_by_class(main)}" if main.problem_type == "tagging" else row_count(number)
+            )
+            where = f"F1 {decimal(lowest)} on {of_class}"
             points.append(f"The weakest class is {code(weakest[0].label)}: {where}.")
         else:
             many = f"{count(len(weakest))} of {count(len(scored))} classes"

@@ -32,6 +32,9 @@ LICENCES = frozenset(
 )
 """The licences that the Hub takes (hub-docs, repositories-licenses); it refuses a card with any other word."""
 
+HUB_TASKS = {"next-sentence-prediction": "text-classification", "text2text-generation": "text-generation"}
+"""Tasks that the Hub has no word for -> the nearest one of `PIPELINE_TAGS`."""
+
 PIPELINE_TAGS = frozenset(
     """
     any-to-any audio-classification audio-text-to-text audio-to-audio automatic-speech-recognition depth-estimation
@@ -128,7 +131,7 @@ def metadata(facts: RunFacts, repository: str | None = None) -> dict[str, Any]:
         "license_link": facts.licence_link,
         "language": languages[0] if len(languages) == 1 else languages,
         "library_name": "quintet" if is_own_family(facts.family) else "transformers",
-        "pipeline_tag": facts.task if facts.task in PIPELINE_TAGS else None,
+        "pipeline_tag": _hub_task(facts),
         "base_model": base,
         "base_model_relation": "finetune" if base else None,
         "datasets": _datasets(facts.data),
@@ -227,6 +230,12 @@ def is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= sys.float_info.max
 
 
+def _hub_task(facts: RunFacts) -> str | None:
+    """The Hub's word for the task; None where it has none."""
+    name = HUB_TASKS.get(facts.task, facts.task)
+    return name if name in PIPELINE_TAGS else None
+
+
 def _datasets(data: DataFacts | None) -> list[str]:
     if data is None or data.kind != "hub":
         return []
@@ -252,7 +261,7 @@ def _result(facts: RunFacts, evaluation: EvaluationFacts) -> dict[str, Any]:
         "revision": data.revision if data is not None else None,
     }
     return {
-        "task": {"type": facts.task if facts.task in PIPELINE_TAGS else "other", "name": facts.task.replace("-", " ")},
+        "task": {"type": _hub_task(facts) or "other", "name": facts.task.replace("-", " ")},
         "dataset": {key: value for key, value in dataset.items() if value is not None},
         "metrics": [
             {"type": METRIC_IDS.get(metric.name, metric.name), "value": metric.value, "name": metric_title(metric.name)}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from .facts import ClassFact, DataFacts, MetricFact
+from .facts import ClassFact, DataFacts, EvaluationFacts, MetricFact
 from .markdown import code, decimal, listed, number_of
 
 MOST_LABELS = 10
@@ -39,6 +39,13 @@ def data_sentence(data: DataFacts) -> str:
             f"; columns {listed([f'{code(ours)} from {code(theirs)}' for ours, theirs in data.columns.items()])}"
         )
     return sentence + "."
+
+
+def counted_by_class(evaluation: EvaluationFacts) -> str:
+    """What the table of the classes counts: rows, or of taggers entities, or words."""
+    if evaluation.problem_type != "tagging":
+        return "rows"
+    return "entities" if all(label == "O" or label[:2] in ("B-", "I-") for label in evaluation.labels) else "words"
 
 
 def row_count(number: int) -> str:

@@ -12,6 +12,7 @@ from .phrases import (
     MOST_LABELS,
     capital,
     class_metrics,
+    counted_by_class,
     data_sentence,
     interval,
     level_text,
@@ -133,7 +134,8 @@ def _class_table(evaluation: EvaluationFacts, *, is_numbered: bool) -> str:
         number = (numbers.get(each.label, ""),) if is_numbered else ()
         rows.append((code(each.label), *number, count(each.count), *cells))
     number = ("number",) if is_numbered else ()
-    made = table(("class", *number, "rows", *map(metric_title, names)), rows)
+    counted = counted_by_class(evaluation)
+    made = table(("class", *number, counted, *map(metric_title, names)), rows)
     return made if len(rows) <= MOST_CLASSES else folded(f"{len(rows)} classes", made)
 
 

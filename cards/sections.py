@@ -90,6 +90,11 @@ def _does(facts: RunFacts) -> str:
     texts = f"{languages} texts" if languages else "texts"
     if facts.data is not None and "text_pair" in facts.data.columns:
         texts = f"pairs of {texts}"
+    if facts.problem_type == "tagging":
+        kinds = list(dict.fromkeys(label.partition("-")[2] for label in facts.labels if "-" in label))
+        if kinds and all(label == "O" or label[:2] in ("B-", "I-") for label in facts.labels):
+            return f"Finds entities of {len(kinds)} kinds ({label_names(kinds)}) in {texts}"
+        return f"Gives each word of {texts} one of {len(facts.labels)} tags ({label_names(facts.labels, last='or')})"
     if facts.task != "text-classification":
         return f"A checkpoint for {plain(facts.task.replace('-', ' '))}"
     if facts.problem_type == "regression":

@@ -37,6 +37,16 @@ SENTENCES = {
 """Two sentences a language, made up for this purpose, that serve as examples where the owner gives none."""
 
 
+NAMED_SENTENCES = {
+    "de": ("Maria Huber arbeitet bei Nokia in Helsinki.", "Die Elbe fließt durch Dresden."),
+    "en": ("Maria Silva works for Nokia in Helsinki.", "The river Elbe flows through Dresden."),
+    "es": ("María Silva trabaja en Nokia en Helsinki.", "El río Elba pasa por Dresde."),
+    "fr": ("Marie Dubois travaille chez Nokia à Helsinki.", "L'Elbe traverse Dresde."),
+    "zh": ("王芳在北京的清华大学工作。", "李明上周去了上海。"),
+}
+"""The same for what finds names."""
+
+
 def literal(value: Any) -> str:
     """Text, or a dict of texts, as it stands in a line of Python."""
     return _HIDDEN.sub(lambda found: f"\\u{ord(found[0]):04x}", json.dumps(value, ensure_ascii=False))
@@ -67,8 +77,11 @@ def _escaped(letter: str) -> str:
 
 def default_examples(facts: RunFacts) -> list[dict[str, str]]:
     """Inputs to show a checkpoint by: two sentences in its first language of `SENTENCES`, in English where none is."""
-    language = next((code for code in facts.languages or () if code in SENTENCES), "en")
-    first, second = SENTENCES[language]
+    sentences = NAMED_SENTENCES if facts.problem_type == "tagging" else SENTENCES
+    language = next((code for code in facts.languages or () if code in sentences), "en")
+    first, second = sentences[language]
+    if facts.problem_type == "tagging":
+        return [{"tokens": first}, {"tokens": second}]
     if facts.data is not None and "text_pair" in facts.data.columns:
         return [{"text": first, "text_pair": second}]
     return [{"text": first}, {"text": second}]
@@ -79,12 +92,15 @@ def snippets(facts: RunFacts, inputs: Sequence[Mapping[str, Any]]) -> list[tuple
 
     A task for which there is no snippet yet has none.
     """
-    if facts.task != "text-classification" or not inputs:
+    if facts.task not in ("text-classification", "token-classification") or not inputs:
         return []
     trusted = ", trust_remote_code=True" if is_own_family(facts.family) else ""
     remark = "# trust_remote_code: the network is defined by the .py files beside the weights\n" if trusted else ""
-    quintet = f'classify = pipeline("{facts.task}", model="{CHECKPOINT_PLACEHOLDER}")'
-    transformers = f'{remark}classify = pipeline("{facts.task}", model="{CHECKPOINT_PLACEHOLDER}"{trusted})'
+    name, options = "classify", ""
+    if facts.task == "token-classification":
+        name, options = "tag", ', aggregation_strategy="simple"'
+    quintet = f'{name} = pipeline("{facts.task}", model="{CHECKPOINT_PLACEHOLDER}"{options})'
+    transformers = f'{remark}{name} = pipeline("{facts.task}", model="{CHECKPOINT_PLACEHOLDER}"{options}{trusted})'
     calls = _calls(facts, inputs)
     return [
         (QUINTET, f"from quintet import pipeline\n\n{quintet}\n{calls}\n"),
@@ -94,9 +110,14 @@ def snippets(facts: RunFacts, inputs: Sequence[Mapping[str, Any]]) -> list[tuple
 
 def _calls(facts: RunFacts, inputs: Sequence[Mapping[str, Any]]) -> str:
     """The lines that classify and print: scores to four places, as more of them differ between machines."""
-    given = [dict(each) if set(each) > {"text"} else each["text"] for each in inputs]
+    given = [dict(each) if len(each) > 1 else next(iter(each.values())) for each in inputs]
     texts = [literal(each) for each in given]
     opened = "[\n" + "".join(f"    {text},\n" for text in texts) + "]"
+    if facts.task == "token-classification":
+        return (
+            f"texts = {opened}\nfor entities in tag(texts):\n"
+            '    print([(each["entity_group"], each["word"], round(each["score"], 4)) for each in entities])'
+        )
     if facts.problem_type == "multi_label_classification":
         return (
             f"texts = {opened}\nfor labels in classify(texts, top_k=None):\n"

@@ -34,7 +34,7 @@ def training_data(facts: RunFacts) -> str:
             for split in data.splits
         ]
         parts.append(table(("split", "rule", "seed", "rows", "repeated texts", "sha256 of the contents"), rows, left=2))
-    histogram = _label_table(data)
+    histogram = _label_table(data, by_word=facts.problem_type == "tagging")
     if histogram:
         parts.append(histogram)
     known = [split for split in data.splits if split.label_mean is not None]
@@ -72,19 +72,20 @@ def training(facts: RunFacts) -> str:
     return "\n\n".join(["## Training", *parts]) if parts else ""
 
 
-def _label_table(data: DataFacts) -> str:
+def _label_table(data: DataFacts, *, by_word: bool) -> str:
     splits = [split for split in data.splits if split.label_histogram]
     labels = list(dict.fromkeys(label for split in splits for label in split.label_histogram))
     if not labels:
         return ""
-    rows = [(code(label), *(_label_count(split, label) for split in splits)) for label in labels]
-    made = table(("label", *(plain(split.name) for split in splits)), rows)
+    rows = [(code(label), *(_label_count(split, label, by_word=by_word) for split in splits)) for label in labels]
+    made = table(("tag of words" if by_word else "label", *(plain(split.name) for split in splits)), rows)
     return made if len(labels) <= MOST_CLASSES else folded(f"{len(labels)} labels", made)
 
 
-def _label_count(split: SplitFacts, label: str) -> str:
+def _label_count(split: SplitFacts, label: str, *, by_word: bool) -> str:
     rows = split.label_histogram.get(label, 0)
-    return f"{count(rows)} ({share(rows, max(split.rows, 1))})"
+    total = sum(split.label_histogram.values()) if by_word else split.rows
+    return f"{count(rows)} ({share(rows, max(total, 1))})"
 
 
 def _course(facts: RunFacts, run: TrainingFacts) -> list[tuple[str, str]]:

@@ -45,7 +45,7 @@ def test_a_card_from_its_facts_has_no_problem(text, facts):
     [
         ("license: apache-2.0", "license: gpl-2.0-or-later", "license 'gpl-2.0-or-later' is not one that the Hub has"),
         ("license: apache-2.0", "license: other", "license 'other' has no license_name and license_link"),
-        ("language: en", "language: english", "language 'english' is no code of ISO 639; expected such as en or zh"),
+        ("language: en", "language: english", "language 'english' is no code of ISO 639; did you mean en?"),
         ("language: en", "language: no", "language False is no code of ISO 639; YAML reads an unquoted no as False"),
         ("language: en", "language: en\nbase_model: /home/me/base", "base_model '/home/me/base' is no Hub id"),
         ("language: en", "language: en\nbase_model: out/runs/base", "base_model 'out/runs/base' is no Hub id"),

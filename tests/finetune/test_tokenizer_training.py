@@ -131,7 +131,5 @@ def test_a_vocabulary_without_room_for_the_bytes_is_an_error():
 
 
 def test_an_unknown_kind_lists_the_known_ones():
-    with pytest.raises(
-        UsageError, match="tokenizer kind is 'unigram', expected one of wordlevel, byte-bpe"
-    ):
+    with pytest.raises(UsageError, match="tokenizer kind is 'unigram', expected one of wordlevel, byte-bpe"):
         train_tokenizer(TEXTS, "unigram", 100, 32)
