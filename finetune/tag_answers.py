@@ -132,13 +132,13 @@ def _baselines(
     return found
 
 
-def _tags_by_word(training: Dataset, labels: Sequence[str]) -> dict[str, str]:
+def _tags_by_word(training: Any, labels: Sequence[str]) -> dict[str, str]:
+    """The tag that each word has most often in a split of `datasets`."""
     counts: dict[str, Counter[str]] = {}
     for block in training.iter(batch_size=1000):
-        columns: Any = block
-        for words, tags in zip(columns["tokens"], columns["tags"], strict=True):
+        for words, tags in zip(block["tokens"], block["tags"], strict=True):
             for word, tag in zip(words, tags, strict=True):
-                counts.setdefault(word, Counter())[labels[tag]] += 1
+                counts.setdefault(word, Counter())[labels[int(tag)]] += 1
     return {word: max(sorted(tags), key=lambda tag: tags[tag]) for word, tags in counts.items()}
 
 
