@@ -338,7 +338,7 @@ TASKS: tuple[Task, ...] = (
         auto_model="AutoModelForSeq2SeqLM",
         architectures=("MTModel",),
         head="translation model",
-        accepts=("text2text-generation",),
+        accepts=("text2text-generation", "summarization"),
         pattern=r"translation_(?P<src_lang>.+)_to_(?P<tgt_lang>.+)",
     ),
     Task(
@@ -358,7 +358,7 @@ TASKS: tuple[Task, ...] = (
         auto_model="AutoModelForSeq2SeqLM",
         architectures=(),
         head="summarization model",
-        accepts=("text2text-generation",),
+        accepts=("text2text-generation", "translation"),
     ),
 )
 
