@@ -153,7 +153,7 @@ def _read_front_matter(text: str) -> tuple[Mapping[str, Any] | None, str, str]:
         return None, "", text
     rest = text[found.end() :]
     try:
-        values = yaml.safe_load(found[1])
+        values = yaml.load(found[1], _FrontMatter)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         place = f"line {mark.line + 2}: " if mark is not None else ""
@@ -167,6 +167,19 @@ def _read_front_matter(text: str) -> tuple[Mapping[str, Any] | None, str, str]:
     if _has_more_than(MOST_VALUES, values):
         return None, f"it has more than {MOST_VALUES:,} values", rest
     return values, "", rest
+
+
+class _FrontMatter(yaml.SafeLoader):
+    """Reads a front matter, in which no key may stand twice: YAML keeps the last one, and people read the first."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen = set()
+        for key, _ in node.value:
+            name = (key.tag, key.value) if isinstance(key, yaml.ScalarNode) else None
+            if name is not None and name in seen:
+                raise yaml.constructor.ConstructorError(None, None, f"'{key.value}' stands there twice", key.start_mark)
+            seen.add(name)
+        return super().construct_mapping(node, deep)
 
 
 def _has_more_than(most: int, values: Any) -> bool:

@@ -26,6 +26,10 @@ SAME_FOR_ALL = ("library_name", "pipeline_tag", "base_model", "base_model_relati
 """Keys of the front matter that say something about the checkpoint and that its owner has no other word for."""
 
 
+NEVER_LEFT_OUT = ("pipeline_tag", "model-index")
+"""Keys of the front matter by which the Hub shows what the checkpoint is for, and its results."""
+
+
 def read_published_card(folder: Path, run: RunFacts) -> tuple[Readme | None, list[Check]]:
     """The card of a checkpoint, None where there is none that can be read, and what there is to say about that.
 
@@ -165,6 +169,7 @@ def _changed_numbers(written: list[str], given: list[str], values: Mapping[str, 
 def _changed_front_matter(values: Mapping[str, Any], run: RunFacts, numbers: list[CardNumber]) -> Iterator[str]:
     """A sentence for each entry of the front matter, but for values of metrics, that the facts give otherwise."""
     given = metadata(run)
+    yield from (f"the front matter leaves out {key}" for key in NEVER_LEFT_OUT if key in given and key not in values)
     for key in SAME_FOR_ALL:
         if key in values and (key in given or key != "base_model") and values[key] != given.get(key):
             yield f"the front matter has {key} {_short(values[key])}, the facts give {_short(given.get(key))}"
@@ -201,10 +206,13 @@ def _changed_index(values: Mapping[str, Any], run: RunFacts, numbers: list[CardN
             if key != "metrics" and result.get(key) != expected.get(key):
                 yield f"model-index has {key} {_short(result.get(key))}, the facts give {_short(expected.get(key))}"
         known = {metric["name"]: metric for metric in expected["metrics"]}
+        types = {metric["type"] for metric in expected["metrics"]}  # of any other the number is told to have no source
         for metric in as_list(result.get("metrics")):
             meant = known.get(str(metric.get("name"))) if isinstance(metric, Mapping) else None
             if meant is not None and {**metric, "value": 0} != {**meant, "value": 0}:
                 yield f"model-index has {_short(metric)}, the facts give {_short(meant)}"
+            elif meant is None and isinstance(metric, Mapping) and metric.get("type") in types and "name" in metric:
+                yield f"model-index has the metric {_short(metric['name'])}, which the facts do not give"
 
 
 def _told(sentences: list[str]) -> str:

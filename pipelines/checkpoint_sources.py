@@ -314,7 +314,7 @@ def _url_given(url: str) -> UsageError:
 
 
 def _is_path(text: str) -> bool:
-    return text.startswith((".", "/", "~")) or "\\" in text or text.count("/") > 1
+    return text.startswith((".", "/", "~")) or "\\" in text or text.partition("@")[0].count("/") > 1  # @refs/pr/1
 
 
 def _known_names() -> list[str]:

@@ -240,6 +240,12 @@ def test_a_result_that_was_put_before_the_real_one_is_caught(forged):
         (lambda values: first_result(values)["task"].update(type="question-answering"), "'type': 'question-answering'"),
         (lambda values: first_result(values)["metrics"][0].update(verified=True), "'verified': True"),
         (lambda values: values.update(library_name="transformers"), "library_name transformers, the facts give"),
+        (lambda values: values.pop("model-index"), "the front matter leaves out model-index"),
+        (lambda values: values.clear(), "the front matter leaves out pipeline_tag"),
+        (
+            lambda values: first_result(values)["metrics"][0].update(name="accuracy 0.99"),
+            "the metric accuracy 0.99, which the facts do not give",
+        ),
         (lambda values: values["widget"][0]["output"][0].update(label="superb"), "'- label: superb'"),
     ],
 )
@@ -258,6 +264,8 @@ def test_an_index_or_a_key_of_another_content_is_caught(forged, edit, sentence):
         (f"seed: {'9' * 5000}", "Exceeds the limit"),
         ("\n".join(f"k{at}: &a{at} [{', '.join([f'*a{at - 1}' if at else 'x'] * 9)}]" for at in range(9)), "100,000"),
         ("? [a]\n: b", "found unhashable key"),
+        ("license: mit\nmodel-index: [0.99]\nmodel-index: [0.5]", "line 4: 'model-index' stands there twice"),
+        ("a:\n- value: 0.99\n  value: 0.5", "line 4: 'value' stands there twice"),
     ],
 )
 def test_front_matter_that_would_stop_or_stall_the_reader_is_a_difference(forged, front_matter, sentence):

@@ -267,3 +267,9 @@ def test_checkpoints_load_from_a_hub_by_revision_and_then_without_it(tmp_path, m
     offline = loaded([*names[:3], "me/nothing"], HF_HUB_OFFLINE="1", HF_ENDPOINT=hub.url, HF_HOME=cache)
     assert {name: offline[name] for name in names[:3]} == {name: online[name] for name in names[:3]}
     assert "checkpoint 'me/nothing' is not in the cache" in offline["me/nothing"]
+
+
+def test_a_pull_request_is_a_revision_and_no_path():
+    assert checkpoint_sources.find_local("me/reviews@refs/pr/2") is None
+    with pytest.raises(UsageError, match="there is no folder 'c'"):
+        checkpoint_sources.find_local("a/b/c")
