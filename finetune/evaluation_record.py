@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import hashlib
 import json
 import os
 import re
@@ -15,7 +14,7 @@ from typing import TYPE_CHECKING
 from ..cards.facts import FILE_NAME, EvaluationFacts, FactsError, RunFacts, SplitFacts, read_facts, to_json, write_facts
 from ..pipelines.checkpoint_sources import EMBEDDED_FOLDER, Place, find_checkpoint
 from ..pipelines.errors import DataError, UsageError
-from ..pipelines.integrity import answering_files
+from ..pipelines.integrity import answering_files, sha256
 from ..pipelines.tasks import Task
 from ..pipelines.weights import WEIGHTS_FILE
 from .plots import confusion_matrix
@@ -94,7 +93,7 @@ def read_subject(checkpoint: str | Path, pipe: Pipeline, task: Task, *, is_defau
     name = "+".join(place.name for place in places)
     problem_type, labels = _problem(config, task)
     files = {place.name: place.folder / WEIGHTS_FILE for place in places}
-    weights = {each: file_sha256(file) for each, file in files.items() if file.is_file()}
+    weights = {each: sha256(file) for each, file in files.items() if file.is_file()}
     parameters = list(first.model.parameters())
     return Subject(
         name=name,
@@ -191,12 +190,6 @@ def folder_name(data_name: str, split: str) -> str:
     """A folder's name for a split of a data set: ``reviews.csv`` and ``train[:20%]`` give ``reviews-train-20``."""
     stem = data_name.rpartition(".")[0] or data_name
     return re.sub(r"[^\w.]+", "-", f"{stem}-{split}").strip("-.")[:100]
-
-
-def file_sha256(file: Path) -> str:
-    """sha256 of a file, in hexadecimal digits."""
-    with file.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def _write_pictures(facts: EvaluationFacts, folder: Path, draw: Callable[[Path, str], None] | None) -> None:

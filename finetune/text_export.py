@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,9 +11,11 @@ import numpy as np
 
 from ..cards.facts import CalibrationFacts, EvaluationFacts
 from ..pipelines.checkpoints import from_model, load_checkpoint
+from ..pipelines.integrity import sha256
 from ..pipelines.tasks import find_task
 from ..pipelines.text_classification import TextClassificationPipeline
 from ..pipelines.tokenization import TextTokenizer
+from ..pipelines.weights import WEIGHTS_FILE
 from .calibration import fit_temperature, fold_temperature
 from .environment import command
 from .evaluation_rows import split_facts
@@ -27,8 +28,6 @@ from .training_keys import TrainingKeys
 
 if TYPE_CHECKING:
     from .data import TaskData
-
-WEIGHTS_FILE = "model.safetensors"
 
 FEWEST_ROWS = 50
 """Validation rows that a temperature is fitted on at least; on a handful of rows it is noise."""
@@ -99,7 +98,7 @@ def measured_export(output: Path, data: TaskData, settings: FinetuneSettings, ta
                 split_facts(facts, name),
                 data_name=facts.name,
                 checkpoint=output.resolve().name,
-                weights_sha256=sha256_of(output / WEIGHTS_FILE),
+                weights_sha256=weights_sha256(output),
                 device=next(checkpoint.model.parameters()).device.type,
                 seconds=round(time.perf_counter() - started, 3),
                 command=command(("quintet", "evaluate", str(output)), reading | {"split": name}),
@@ -109,9 +108,7 @@ def measured_export(output: Path, data: TaskData, settings: FinetuneSettings, ta
     return tuple(evaluations)
 
 
-def sha256_of(path: Path) -> str | None:
-    """The hash of a file; None where it is not there."""
-    if not path.is_file():
-        return None
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def weights_sha256(folder: Path) -> str | None:
+    """The hash of a checkpoint's weight file; None where its weights are in several."""
+    file = folder / WEIGHTS_FILE
+    return sha256(file) if file.is_file() else None

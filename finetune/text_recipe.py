@@ -19,7 +19,7 @@ from .optimization import parameter_groups
 from .recipe import Batch, Features, ParameterGroup, TrainingRows
 from .run_identity import public_settings
 from .settings import FinetuneSettings, default_of, flag
-from .text_export import WEIGHTS_FILE, measured_export, sha256_of
+from .text_export import measured_export, weights_sha256
 from .text_models import StartingPoint, check_models
 
 if TYPE_CHECKING:
@@ -154,7 +154,7 @@ class TextRecipe:
             "parameters": start.parameters,
             "trainable_parameters": start.trainable_parameters,
             "max_length": self.tokenizer.max_length,
-            "weights_sha256": sha256_of(output / WEIGHTS_FILE),
+            "weights_sha256": weights_sha256(output),
             "weights_bytes": sum(file.stat().st_size for file in output.glob("*.safetensors")),
             "files_sha256": answering_files(output),
         }

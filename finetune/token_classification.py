@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from torch.nn import functional
 
+from ..pipelines.models.shapes import IGNORED
 from .measuring import Conditions, Measured
 from .recipe import Batch, BatchLoss, Features, TrainingRows
 from .settings import FinetuneSettings
@@ -27,9 +28,6 @@ from .training_data import SplitRows
 if TYPE_CHECKING:
     from ..pipelines.tasks import Task
     from .data import TaskData
-
-IGNORED = -100
-"""Stands among the targets where a token has no tag of its own, as in transformers."""
 
 
 class TokenClassificationRecipe(TextRecipe):

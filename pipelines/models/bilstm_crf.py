@@ -22,7 +22,7 @@ from torch import nn
 
 from .crf import ConditionalRandomField
 from .recurrent import RecurrentLayer
-from .shapes import check_shape, text_mask
+from .shapes import IGNORED, check_shape, text_mask
 
 FIRST_BYTE = 4
 """Token id of byte 0; the ids before are special tokens."""
@@ -32,9 +32,6 @@ SPACE = FIRST_BYTE + ord(" ")
 
 LONGEST_WORD = 32
 """Bytes of a word that are looked at, the space before it included; behind them are the tails of addresses."""
-
-IGNORED = -100
-"""Stands among the targets where a token has no tag of its own, as in transformers."""
 
 _FACTOR = 1_000_003  # odd, so that its powers never vanish among 64 bits
 

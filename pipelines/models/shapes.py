@@ -8,6 +8,9 @@ from __future__ import annotations
 
 import torch
 
+IGNORED = -100
+"""Stands among the targets where a token has no tag of its own, as in transformers."""
+
 
 def check_shape(tensor: torch.Tensor, axes: tuple[str | int, ...], *, name: str) -> None:
     """Nothing, if the tensor has these axes.

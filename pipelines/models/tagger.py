@@ -13,9 +13,7 @@ from torch.nn import functional
 from transformers.modeling_outputs import TokenClassifierOutput
 
 from .adapter import TextModel
-
-IGNORED = -100
-"""Stands among the labels where a token has no tag of its own."""
+from .shapes import IGNORED
 
 
 class TextTaggerModel(TextModel):

@@ -3,6 +3,18 @@
 import pytest
 
 
+@pytest.fixture(scope="module")
+def quiet():
+    """transformers warns of many things that are not ours to change."""
+    from transformers import logging
+
+    verbosity = logging.get_verbosity()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    yield
+    logging.set_verbosity(verbosity)
+
+
 @pytest.fixture(scope="session")
 def bert(bert_folder):
     """A pipeline around the tiny BERT."""

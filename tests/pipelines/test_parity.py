@@ -67,14 +67,7 @@ CASES = [(name, problem) for name in ARCHITECTURES for problem in ("single", "mu
 CASES += [("bert", "unstated"), ("bert", "one")]
 
 
-@pytest.fixture(autouse=True)
-def quiet():
-    """transformers warns of many things that are not ours to change."""
-    verbosity = transformers.logging.get_verbosity()
-    transformers.logging.set_verbosity_error()
-    transformers.logging.disable_progress_bar()
-    yield
-    transformers.logging.set_verbosity(verbosity)
+pytestmark = pytest.mark.usefixtures("quiet")
 
 
 @pytest.fixture(scope="module")

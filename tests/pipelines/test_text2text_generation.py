@@ -37,14 +37,7 @@ TASK_PARAMETERS = {
 SHORT = {"max_new_tokens": 10}
 
 
-@pytest.fixture(scope="module", autouse=True)
-def quiet():
-    """transformers warns of many things that are not ours to change."""
-    verbosity = transformers.logging.get_verbosity()
-    transformers.logging.set_verbosity_error()
-    transformers.logging.disable_progress_bar()
-    yield
-    transformers.logging.set_verbosity(verbosity)
+pytestmark = pytest.mark.usefixtures("quiet")
 
 
 def bart_like(config_class, size, **changes):

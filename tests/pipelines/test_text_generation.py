@@ -29,14 +29,7 @@ TEMPLATE = (
 GREEDY = {"do_sample": False, "max_new_tokens": 12}
 
 
-@pytest.fixture(scope="module", autouse=True)
-def quiet():
-    """transformers warns of many things that are not ours to change."""
-    verbosity = transformers.logging.get_verbosity()
-    transformers.logging.set_verbosity_error()
-    transformers.logging.disable_progress_bar()
-    yield
-    transformers.logging.set_verbosity(verbosity)
+pytestmark = pytest.mark.usefixtures("quiet")
 
 
 @pytest.fixture(scope="module")

@@ -24,14 +24,7 @@ LABELS = ["good", "bad", "witty plot", "dull"]
 TEMPLATE = "the film and plot {}"
 
 
-@pytest.fixture(autouse=True)
-def quiet():
-    """transformers warns of many things that are not ours to change."""
-    verbosity = transformers.logging.get_verbosity()
-    transformers.logging.set_verbosity_error()
-    transformers.logging.disable_progress_bar()
-    yield
-    transformers.logging.set_verbosity(verbosity)
+pytestmark = pytest.mark.usefixtures("quiet")
 
 
 @pytest.fixture(scope="module")
