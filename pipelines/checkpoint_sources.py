@@ -322,5 +322,9 @@ def _known_names() -> list[str]:
 
 
 def _or_embedded(start: str = ", or ") -> str:
-    names = embedded_names()
-    return f"{start}an embedded checkpoint ({', '.join(names)})" if names else ""
+    by_task: dict[str, list[str]] = {}
+    for name in embedded_names():
+        task = read_config(Place(name, EMBEDDED_FOLDER / name)).get("task") or "text-classification"
+        by_task.setdefault(str(task), []).append(name)
+    listed = "; ".join(f"for {task}: {', '.join(names)}" for task, names in by_task.items())
+    return f"{start}an embedded checkpoint ({listed})" if listed else ""

@@ -251,7 +251,7 @@ def _load_light(
     device: str | torch.device | None,
     number_format: torch.dtype | None,
 ) -> Checkpoint:
-    config = _light_config(raw, place.name)
+    config = _light_config(raw, family, place.name)
     network = build_network(family, raw, name=place.name)
     tensors = read_weights(place.folder, name=place.name)
     own = {
@@ -273,9 +273,9 @@ def _load_light(
     )
 
 
-def _light_config(raw: Mapping[str, Any], name: str) -> CheckpointConfig:
+def _light_config(raw: Mapping[str, Any], family: Family, name: str) -> CheckpointConfig:
     try:
-        by_id = {int(index): str(label) for index, label in raw["id2label"].items()}
+        by_id = {int(index): str(label) for index, label in raw["id2label"].items()} if family.has_labels else {}
         labels = tuple(by_id[index] for index in range(len(by_id)))
     except (KeyError, ValueError, AttributeError) as error:
         raise WeightsError(

@@ -89,18 +89,25 @@ def _write(
     tokenizer.save(folder)
     path = folder / CONFIG_FILE
     config: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    names = labels or label_names(model.config)
-    config["id2label"] = {str(index): name for index, name in enumerate(names)}
-    config["label2id"] = {name: index for index, name in enumerate(names)}
-    config["problem_type"] = model.config.problem_type
+    if labels is not None or has_labelled_head(model):
+        names = labels or label_names(model.config)
+        config["id2label"] = {str(index): name for index, name in enumerate(names)}
+        config["label2id"] = {name: index for index, name in enumerate(names)}
+        config["problem_type"] = model.config.problem_type
     # Said of fp16 files too: transformers would otherwise compute in fp16.
     config["dtype"] = "float32"
-    # transformers counts max_length among the settings of text generation and does not keep it.
-    config["max_length"] = tokenizer.max_length
+    if not model.can_generate():  # else it would be how much to write
+        # transformers counts max_length among the settings of text generation and does not keep it.
+        config["max_length"] = tokenizer.max_length
     config["task"] = task
     config.pop("_name_or_path", None)
     kept = {key: value for key, value in config.items() if value is not None}
     path.write_text(json.dumps(kept, indent=2, ensure_ascii=False, sort_keys=True) + "\n", encoding="utf-8")
+
+
+def has_labelled_head(model: PreTrainedModel) -> bool:
+    """Whether a model tells classes apart, whose names its configuration holds; other heads get names all the same."""
+    return type(model).__name__.endswith(("ForSequenceClassification", "ForTokenClassification"))
 
 
 def _portable(state: dict[str, torch.Tensor], dtype: torch.dtype) -> dict[str, torch.Tensor]:

@@ -37,7 +37,8 @@ def build_model(
     Args:
         family: a row of the table or its name.
         vocab_size: number of token ids.
-        labels: names of the classes in the order of their ids; None for a regression with one value.
+        labels: names of the classes in the order of their ids; None for a regression with one value, and where the
+            family tells no classes apart.
         problem_type: as transformers names it, one of ``PROBLEM_TYPES``; None where it is no classification of texts.
         arguments: hyperparameters in place of the family's own.
         padding_id: token id of the padding.
@@ -52,13 +53,16 @@ def build_model(
         raise UsageError(f"problem_type is '{problem_type}', expected one of {', '.join(PROBLEM_TYPES)}.")
     values = family.arguments(arguments or {})
     names = regression_labels(1) if labels is None else tuple(labels)
+    labelled = {
+        "id2label": dict(enumerate(names)),
+        "label2id": {name: index for index, name in enumerate(names)},
+        "problem_type": problem_type,
+    }
     fields: dict[str, Any] = {
         **(values if family.network is not None else _named_fields(family, values, max_length or family.max_length)),
         "vocab_size": vocab_size,
         "pad_token_id": padding_id,
-        "id2label": dict(enumerate(names)),
-        "label2id": {name: index for index, name in enumerate(names)},
-        "problem_type": problem_type,
+        **(labelled if family.has_labels else {}),
     }
     config_class, adapter_class = adapter_classes(family)
     try:
@@ -81,7 +85,8 @@ def build_network(family: Family, config: Mapping[str, Any], *, name: str) -> nn
     if family.network is None:
         raise UsageError(f"model {family.name} has no plain network; load it through transformers.")
     fields = (*family.sizes, *family.fixed)
-    missing = [key for key in (*fields, "vocab_size", "pad_token_id", "id2label") if key not in config]
+    needed = (*fields, "vocab_size", "pad_token_id", *(("id2label",) if family.has_labels else ()))
+    missing = [key for key in needed if key not in config]
     if missing:
         raise WeightsError(
             f"config.json of checkpoint '{name}' lacks {', '.join(missing)}, which a model of type {family.model_type} "
@@ -91,7 +96,7 @@ def build_network(family: Family, config: Mapping[str, Any], *, name: str) -> nn
         return _load(family.network)(
             **{key: config[key] for key in fields},
             vocab_size=config["vocab_size"],
-            num_labels=len(config["id2label"]),
+            **({"num_labels": len(config["id2label"])} if family.has_labels else {}),
             padding_id=config["pad_token_id"],
         )
     except (TypeError, ValueError, RuntimeError, AssertionError) as error:

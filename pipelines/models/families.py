@@ -15,6 +15,8 @@ from ..errors import UsageError, unknown_name
 
 Value = str | int | float | bool | tuple[int, ...]
 
+LABELLED_HEADS = ("AutoModelForSequenceClassification", "AutoModelForTokenClassification")
+
 
 @dataclass(frozen=True)
 class Family:
@@ -62,6 +64,11 @@ class Family:
     is_recurrent: bool = False
     auto_model: str = "AutoModelForSequenceClassification"
     config_names: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    @property
+    def has_labels(self) -> bool:
+        """Whether its head tells classes apart, whose names its configuration holds."""
+        return self.auto_model in LABELLED_HEADS
 
     def arguments(self, given: Mapping[str, Value | Sequence[int]]) -> dict[str, Value]:
         """All hyperparameters: the defaults, with ``given`` in their place, read as the default's type.
@@ -190,16 +197,42 @@ BERT_NAMES: Mapping[str, tuple[str, ...]] = MappingProxyType(
 )
 
 
-def _bert(name: str, layers: int, hidden_size: int, heads: int, *, tagger: bool = False) -> Family:
-    ending = "TokenClassification" if tagger else "SequenceClassification"
+@dataclass(frozen=True)
+class _BertHead:
+    """What a BERT of each size is trained for: the task, how transformers calls the class, and how it is trained."""
+
+    task: str
+    ending: str
+    has_token_types: bool
+    defaults: Mapping[str, int | float]
+    auto_model: str = ""
+
+
+_BERT_HEADS = (
+    _BertHead(
+        "text-classification",
+        "SequenceClassification",
+        has_token_types=True,
+        defaults=MappingProxyType(
+            {"epochs": 5, "batch_size": 64, "learning_rate": 3e-4, "weight_decay": 1e-2, "warmup": 0.1}
+        ),
+    ),
+    _BertHead("token-classification", "TokenClassification", has_token_types=False, defaults=TAGGER_DEFAULTS),
+)
+
+# Turc et al. 2019, table 1: name, then layers, features and heads of the compact models.
+_BERT_SIZES = (("bert-tiny", 2, 128, 2), ("bert-mini", 4, 256, 4), ("bert-small", 4, 512, 8))
+
+
+def _bert(head: _BertHead, name: str, layers: int, hidden_size: int, heads: int) -> Family:
     return Family(
         name=name,
         summary=f"BERT encoder, {layers} layers of {hidden_size} features, random weights",
         paper="Turc et al. 2019, Well-Read Students Learn Better (sizes); Devlin et al. 2019, BERT",
         model_type="bert",
         network=None,
-        adapter=f"transformers:BertFor{ending}",
-        auto_model=f"AutoModelFor{ending}",
+        adapter=f"transformers:BertFor{head.ending}",
+        auto_model=head.auto_model or f"AutoModelFor{head.ending}",
         config="transformers:BertConfig",
         config_names=BERT_NAMES,
         sizes=MappingProxyType(
@@ -211,16 +244,12 @@ def _bert(name: str, layers: int, hidden_size: int, heads: int, *, tagger: bool 
                 "dropout": 0.1,
             }
         ),
-        tasks=("token-classification",) if tagger else ("text-classification",),
+        tasks=(head.task,),
         tokenizer="byte-bpe",
-        has_token_types=not tagger,
+        has_token_types=head.has_token_types,
         vocab_size=16_000,
         max_length=256,
-        defaults=TAGGER_DEFAULTS
-        if tagger
-        else MappingProxyType(
-            {"epochs": 5, "batch_size": 64, "learning_rate": 3e-4, "weight_decay": 1e-2, "warmup": 0.1}
-        ),
+        defaults=head.defaults,
     )
 
 
@@ -273,10 +302,6 @@ FAMILIES: tuple[Family, ...] = (
             {"epochs": 5, "batch_size": 64, "learning_rate": 5e-4, "weight_decay": 1e-2, "warmup": 0.1}
         ),
     ),
-    # Turc et al. 2019, table 1: layers, features and heads of the compact models.
-    _bert("bert-tiny", 2, 128, 2),
-    _bert("bert-mini", 4, 256, 4),
-    _bert("bert-small", 4, 512, 8),
     Family(
         name="bilstm-crf",
         summary="LSTM in both directions over words and their bytes, with a random field over the tags",
@@ -325,9 +350,7 @@ FAMILIES: tuple[Family, ...] = (
         max_length=256,
         defaults=TAGGER_DEFAULTS,
     ),
-    _bert("bert-tiny", 2, 128, 2, tagger=True),
-    _bert("bert-mini", 4, 256, 4, tagger=True),
-    _bert("bert-small", 4, 512, 8, tagger=True),
+    *(_bert(head, *size) for head in _BERT_HEADS for size in _BERT_SIZES),
 )
 
 

@@ -103,7 +103,7 @@ def test_offline_and_not_cached_names_cache_switch_command_and_embedded_checkpoi
     assert str(caught.value) == (
         f"checkpoint 'someone/reviews' is not in the cache ({constants.HF_HUB_CACHE}) and offline mode is switched on "
         f"by {switch}, so it is not fetched; without {switch} run `hf download someone/reviews --revision v1` once, or "
-        "use an embedded checkpoint (sentiment-xx)."
+        "use an embedded checkpoint (for text-classification: sentiment-xx)."
     )
 
 
@@ -118,7 +118,7 @@ def test_a_hub_that_does_not_answer_is_an_error_within_seconds(embedded, monkeyp
     assert str(caught.value) == (
         f"checkpoint 'someone/reviews' is not in the cache ({constants.HF_HUB_CACHE}) and the Hub "
         f"({constants.ENDPOINT}) cannot be reached; with a network run `hf download someone/reviews` once, or use an "
-        "embedded checkpoint (sentiment-xx)."
+        "embedded checkpoint (for text-classification: sentiment-xx)."
     )
     assert sum(checkpoint_sources.CONNECT_PAUSES) < 5
 
