@@ -103,6 +103,8 @@ def _from_scratch(settings: FinetuneSettings, family: Family, data: TaskData, pr
         problem_type=data.problem_type if data.problem_type in CLASSIFICATION else None,
         arguments=arguments,
         padding_id=tokenizer.pad_id,
+        start_id=tokenizer.start_id,
+        end_id=tokenizer.end_id,
         max_length=settings.max_length,
     )
     words = None if known is None else learn_words(model, known)
@@ -122,6 +124,7 @@ def _trained_tokenizer(settings: FinetuneSettings, family: Family, data: TaskDat
             settings.vocab_size or family.vocab_size,
             settings.max_length,
             has_token_types=family.has_token_types,
+            ends_texts=family.ends_texts,
         )
         temporary = folder.with_name(folder.name + ".tmp")
         tokenizer.save(temporary)

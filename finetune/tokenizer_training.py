@@ -1,16 +1,18 @@
 """A tokenizer trained on the texts of a training split: the same one in every process and on every run.
 
-Three kinds. ``wordlevel``: lower-case words and punctuation marks, and each Chinese character by itself; what is rare
+Five kinds. ``wordlevel``: lower-case words and punctuation marks, and each Chinese character by itself; what is rare
 is one unknown word. ``byte-bpe``: pieces of words merged from bytes (Sennrich et al. 2016, Radford et al. 2019), so
-that nothing is unknown. ``byte-words``: bytes, with a space before every word; there is nothing to train. WordPiece and
-Unigram are left out: trained twice, they differ.
+that nothing is unknown. ``byte-words``: bytes, with a space before every word; there is nothing to train. For networks
+that write, and give back what they read: ``cased-bpe``, like ``byte-bpe`` with letters as they are, and ``characters``,
+of which those never seen are one unknown character. WordPiece and Unigram are left out: trained twice, they differ.
 """
 
 from __future__ import annotations
 
 import itertools
+from collections import Counter
 from collections.abc import Iterable, Iterator
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 
@@ -22,7 +24,16 @@ PADDING, UNKNOWN, START, SEPARATOR = "[PAD]", "[UNK]", "[CLS]", "[SEP]"
 # Padding first, so that its id is 0.
 SPECIAL_TOKENS = [PADDING, UNKNOWN, START, SEPARATOR]
 
-KINDS = ("wordlevel", "byte-bpe", "byte-words")
+BEGINNING, END = "<s>", "</s>"
+
+WRITING_TOKENS = [PADDING, UNKNOWN, BEGINNING, END]
+"""Special tokens of the kinds for networks that write."""
+
+Kind = Literal["wordlevel", "byte-bpe", "byte-words", "cased-bpe", "characters"]
+
+KINDS: tuple[Kind, ...] = get_args(Kind)
+
+WRITING_KINDS: tuple[Kind, ...] = ("cased-bpe", "characters")
 
 NUM_BYTES = 256
 
@@ -43,16 +54,18 @@ ENOUGH_TEXTS = 1000
 
 def train_tokenizer(
     texts: Iterable[str],
-    kind: Literal["wordlevel", "byte-bpe", "byte-words"],
+    kind: Kind,
     vocab_size: int,
     max_length: int | None,
     *,
     has_token_types: bool = False,
+    ends_texts: bool = False,
 ) -> TextTokenizer:
     """A tokenizer for these texts, with padding id 0; the same texts in the same order give the same one.
 
     With ``wordlevel`` and ``byte-words`` a text stands alone, and the texts of a pair are joined by [SEP]; with
-    ``byte-bpe`` a text begins with [CLS] and ends with [SEP], as BERT has it.
+    ``byte-bpe`` a text begins with [CLS] and ends with [SEP], as BERT has it. With ``cased-bpe`` and ``characters`` it
+    stands alone, or ends with </s>.
 
     Args:
         texts: read once, in a stream.
@@ -60,6 +73,7 @@ def train_tokenizer(
         vocab_size: the most entries, special tokens included; few texts give fewer.
         max_length: the most tokens of a text, kept in the tokenizer's files; None for no limit.
         has_token_types: whether it marks the second text of a pair with token type 1.
+        ends_texts: for ``cased-bpe`` and ``characters``: whether it puts </s> behind a text.
 
     Raises:
         UsageError: ``kind`` is none of these, or ``vocab_size`` is too small for it.
@@ -67,7 +81,7 @@ def train_tokenizer(
     """
     if kind not in KINDS:
         raise UsageError(f"tokenizer kind is '{kind}', expected one of {', '.join(KINDS)}.")
-    smallest = len(SPECIAL_TOKENS) + (1 if kind == "wordlevel" else NUM_BYTES)
+    smallest = len(SPECIAL_TOKENS) + (1 if kind in ("wordlevel", "characters") else NUM_BYTES)
     if vocab_size < smallest:
         raise UsageError(f"vocab_size is {vocab_size}, expected at least {smallest} for a {kind} tokenizer.")
     stream = iter(texts)
@@ -79,8 +93,19 @@ def train_tokenizer(
         tokenizer = _byte_words()
     elif kind == "wordlevel":
         tokenizer = _train_words(every_text, vocab_size, 2 if len(first_texts) == ENOUGH_TEXTS else 1)
+    elif kind == "characters":
+        tokenizer = _collect_characters(every_text, vocab_size)
+    elif kind == "cased-bpe":
+        tokenizer = _train_cased_bytes(every_text, vocab_size)
     else:
         tokenizer = _train_bytes(every_text, vocab_size)
+    if kind in WRITING_KINDS:
+        if ends_texts:
+            end = [(END, tokenizer.token_to_id(END))]
+            tokenizer.post_processor = processors.TemplateProcessing(
+                single=f"$A {END}", pair=f"$A {END} $B {END}", special_tokens=end
+            )
+        return TextTokenizer.from_backend(tokenizer, _writing_settings(max_length))
     return TextTokenizer.from_backend(tokenizer, _settings(max_length, has_token_types))
 
 
@@ -115,6 +140,38 @@ def _train_bytes(texts: Iterator[str], vocab_size: int) -> Tokenizer:
     return tokenizer
 
 
+def _train_cased_bytes(texts: Iterator[str], vocab_size: int) -> Tokenizer:
+    tokenizer = Tokenizer(models.BPE())
+    # No space is put before the first word: what is decoded must be what was encoded.
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=vocab_size,
+        min_frequency=2,
+        special_tokens=WRITING_TOKENS,
+        initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
+        show_progress=False,
+    )
+    tokenizer.train_from_iterator(texts, trainer)
+    return tokenizer
+
+
+def _collect_characters(texts: Iterator[str], vocab_size: int) -> Tokenizer:
+    """Each character is a token; of more than ``vocab_size`` the rarest are unknown."""
+    counts = Counter[str]()
+    for text in texts:
+        counts.update(text)
+    frequent = sorted(counts, key=lambda character: (-counts[character], character))
+    kept = sorted(frequent[: vocab_size - len(WRITING_TOKENS)])
+    vocabulary = {token: index for index, token in enumerate([*WRITING_TOKENS, *kept])}
+    tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token=UNKNOWN))
+    # a line break is a character too
+    tokenizer.pre_tokenizer = pre_tokenizers.Split(Regex(r"[\s\S]"), "isolated")
+    tokenizer.decoder = decoders.Fuse()  # no spaces between tokens
+    tokenizer.add_special_tokens(WRITING_TOKENS)
+    return tokenizer
+
+
 def _byte_words() -> Tokenizer:
     """Bytes, whose ids are 4 + byte, with a space before every word; see `models/bilstm_crf.py`."""
     letters = _letters_of_bytes()
@@ -143,6 +200,21 @@ def _letters_of_bytes() -> list[str]:
 def _template(tokenizer: Tokenizer, *, single: str, pair: str) -> processors.TemplateProcessing:
     special_tokens = [(token, tokenizer.token_to_id(token)) for token in (START, SEPARATOR)]
     return processors.TemplateProcessing(single=single, pair=pair, special_tokens=special_tokens)
+
+
+def _writing_settings(max_length: int | None) -> dict[str, Any]:
+    """As `_settings`, for networks that write."""
+    settings: dict[str, Any] = {
+        "tokenizer_class": "PreTrainedTokenizerFast",
+        "pad_token": PADDING,
+        "unk_token": UNKNOWN,
+        "bos_token": BEGINNING,
+        "eos_token": END,
+        "padding_side": "right",
+        "clean_up_tokenization_spaces": False,
+        "model_input_names": ["input_ids", "attention_mask"],
+    }
+    return settings if max_length is None else settings | {"model_max_length": max_length}
 
 
 def _settings(max_length: int | None, has_token_types: bool) -> dict[str, Any]:

@@ -135,6 +135,22 @@ class TextTokenizer:
         return self._backend
 
     @property
+    def start_id(self) -> int | None:
+        """The token with which a text of a network that writes begins; None where there is none."""
+        return self._special("bos_token")
+
+    @property
+    def end_id(self) -> int | None:
+        """The token with which a text of a network that writes ends; None where there is none."""
+        return self._special("eos_token")
+
+    def _special(self, role: str) -> int | None:
+        if self.transformers_tokenizer is not None:
+            return getattr(self.transformers_tokenizer, f"{role}_id")
+        token = _text_of(self.settings.get(role))
+        return None if token is None or self._backend is None else self._backend.token_to_id(token)
+
+    @property
     def vocab_size(self) -> int:
         """How many token ids there are, special and added ones included."""
         if self._backend is not None:

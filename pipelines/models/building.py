@@ -27,6 +27,8 @@ def build_model(
     problem_type: str | None,
     arguments: Mapping[str, Value | Sequence[int]] | None = None,
     padding_id: int = 0,
+    start_id: int | None = None,
+    end_id: int | None = None,
     max_length: int | None = None,
 ) -> PreTrainedModel:
     """A model with random weights, drawn from torch's global generator, as a transformers model in training mode.
@@ -42,6 +44,8 @@ def build_model(
         problem_type: as transformers names it, one of ``PROBLEM_TYPES``; None where it is no classification of texts.
         arguments: hyperparameters in place of the family's own.
         padding_id: token id of the padding.
+        start_id: token id with which a text begins, for networks that write.
+        end_id: token id with which a text ends, for networks that write.
         max_length: the most tokens of a text; the family's own if None. Only BERT has a vector for each position.
 
     Raises:
@@ -63,6 +67,7 @@ def build_model(
         "vocab_size": vocab_size,
         "pad_token_id": padding_id,
         **(labelled if family.has_labels else {}),
+        **({} if end_id is None else {"bos_token_id": start_id, "eos_token_id": end_id}),
     }
     config_class, adapter_class = adapter_classes(family)
     try:

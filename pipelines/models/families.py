@@ -39,6 +39,7 @@ class Family:
         tasks: names of the tasks it is for.
         tokenizer: what kind of tokenizer is trained for it, see ``finetune/tokenizer_training.py``.
         has_token_types: whether it tells the two texts of a pair apart by token type ids.
+        ends_texts: for networks that write: whether the tokenizer puts the token for the end behind a text.
         is_recurrent: whether it reads a text token by token; a CPU computes such cells slower in bfloat16.
         vocab_size: entries of its tokenizer unless asked otherwise; a small data set gives fewer.
         max_length: tokens of a text unless asked otherwise; longer texts are read in windows.
@@ -54,13 +55,14 @@ class Family:
     config: str
     sizes: Mapping[str, Value]
     tasks: tuple[str, ...]
-    tokenizer: Literal["wordlevel", "byte-bpe", "byte-words"]
+    tokenizer: Literal["wordlevel", "byte-bpe", "byte-words", "cased-bpe", "characters"]
     vocab_size: int
     max_length: int
     defaults: Mapping[str, int | float]
     fixed: Mapping[str, Value] = field(default_factory=dict)
     choices: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     has_token_types: bool = False
+    ends_texts: bool = False
     is_recurrent: bool = False
     auto_model: str = "AutoModelForSequenceClassification"
     config_names: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
