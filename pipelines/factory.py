@@ -64,12 +64,13 @@ def pipeline(
     row, model, revision = _choose_task(task, model, revision)
     check_options(row, options)
     from .checkpoints import load_checkpoint
+    from .packed_linear import pack_linear_layers
 
     place = find_device(device)
     kind = _choose_dtype(dtype, fast)
 
     def load(name: Any) -> Checkpoint:
-        return load_checkpoint(
+        checkpoint = load_checkpoint(
             name,
             task=row.name,
             device=place,
@@ -78,6 +79,9 @@ def pipeline(
             trust_remote_code=trust_remote_code,
             tokenizer=tokenizer,
         )
+        if isinstance(name, str | Path):  # a live model is its owner's
+            pack_linear_layers(checkpoint.model)
+        return checkpoint
 
     settings: dict[str, Any] = {"batch_size": batch_size, "on_error": on_error, **options}
     if model is None:
