@@ -22,6 +22,7 @@ from ..pipelines.errors import TrainingError
 from .interruption import InterruptedTraining, StopRequest, stop_requests
 from .optimization import AverageWeights, build_optimizer, clip_gradients, learning_rate_factor, set_learning_rates
 from .plan import Plan
+from .precision import lowered_precision
 from .processes import keep_freed_memory
 from .progress import Progress
 from .recipe import Recipe
@@ -239,7 +240,7 @@ class Loop:
 
     def _precision(self) -> contextlib.AbstractContextManager[Any]:
         is_low = self.settings.precision == "bfloat16"
-        return torch.autocast(self.accelerator.device.type, torch.bfloat16) if is_low else contextlib.nullcontext()
+        return lowered_precision(self.accelerator.device) if is_low else contextlib.nullcontext()
 
     def _sum_over_processes(self, values: list[float]) -> list[float]:
         if self.accelerator.num_processes == 1:
