@@ -200,6 +200,13 @@ Dtype = Annotated[
 BatchSize = Annotated[int | None, typer.Option(help="samples of a batch; default: as many as a budget of tokens takes")]
 Fast = Annotated[bool, typer.Option("--fast", help="bfloat16 where the hardware has matrix units for it")]
 TrustRemoteCode = Annotated[bool, typer.Option("--trust-remote-code", help="run code that comes with the checkpoint")]
+TextUnit = Annotated[
+    Literal["lines", "documents", "blocks"] | None,
+    typer.Option(
+        help="what a row of a plain text file is, for tasks that only read text: a line, a text between blank lines, "
+        "or a piece of one long text; default: the task's own"
+    ),
+]
 License = Annotated[
     str | None, typer.Option(help="licence in the Hub's spelling, such as apache-2.0, or other; default: as it is")
 ]
@@ -363,6 +370,8 @@ def _print_results(console: Console, summary: RunSummary) -> None:
         for name in names:
             table.add_column(name, overflow="fold" if name in ("text", "error") else "ellipsis")
         for row in rows[:SHOWN_ROWS]:
+            if isinstance(row.get("document"), str):
+                row = {**row, "document": _shortened(row["document"])}
             table.add_row(*(Text(_cell(row.get(name))) for name in names))
         console.print(table, soft_wrap=False)
     if len(rows) > SHOWN_ROWS:
@@ -371,10 +380,34 @@ def _print_results(console: Console, summary: RunSummary) -> None:
         console.print(str(summary), style="dim")
 
 
+SHOWN_NUMBERS = 4  # of a vector
+SHOWN_LETTERS = 100  # of a document that was found
+
+
 def _cell(value: Any) -> str:
+    """A value as a table on a terminal shows it: vectors by their first numbers and their size."""
     if value is None:
         return ""
-    return f"{value:.4f}" if isinstance(value, float) else str(value)
+    if isinstance(value, float):
+        return f"{value:.4f}"
+    if isinstance(value, list) and value and all(isinstance(each, dict) and "corpus_id" in each for each in value):
+        return "\n".join(f"{each['score']:.4f} {_shortened(each['text'])}" for each in value)
+    sizes, inner = [], value
+    while isinstance(inner, list) and inner:
+        sizes.append(len(inner))
+        inner = inner[0]
+    if not isinstance(inner, float) or sizes[-1] <= SHOWN_NUMBERS:
+        return str(value)
+    for _ in sizes[1:]:
+        value = value[0]
+    first = ", ".join(f"{number:.4f}" for number in value[:SHOWN_NUMBERS])
+    return f"[{first}, …] ({' × '.join(map(str, sizes))} numbers)"
+
+
+def _shortened(text: str) -> str:
+    """``text`` on one line that fits beside others."""
+    line = " ".join(text.split())
+    return line if len(line) <= SHOWN_LETTERS else f"{line[: SHOWN_LETTERS - 1]}…"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -568,6 +601,7 @@ def evaluate(
         str | None, typer.Option(help="folder for the facts and pictures; default: evaluation/ in the checkpoint")
     ] = None,
     limit: Annotated[int | None, typer.Option(help="rows to evaluate at most")] = None,
+    text_unit: TextUnit = None,
     bad_rows: Annotated[
         Literal["raise", "skip"], typer.Option(help="a bad row stops the run, or is skipped and counted")
     ] = "raise",
@@ -597,6 +631,7 @@ def evaluate(
             label_map=_mapping(label_map, "--label-map") or None,
             output=output,
             limit=limit,
+            text_unit=text_unit,
             bad_rows=bad_rows,
             allow_training_rows=allow_training_rows,
             bootstrap=bootstrap,
@@ -854,6 +889,7 @@ def data(
     ] = 0.1,
     test_fraction: Annotated[float, typer.Option(help="share of train carved for test where none is given")] = 0.0,
     seed: Annotated[int, typer.Option(help="of carved splits")] = 0,
+    text_unit: TextUnit = None,
 ) -> Answer:
     """Show what training would see: splits, columns, labels, lengths, duplicates, bad rows, samples."""
     from .finetune.data.description import describe_data, print_report
@@ -869,6 +905,7 @@ def data(
         validation_fraction=validation_fraction,
         test_fraction=test_fraction,
         seed=seed,
+        text_unit=text_unit,
     )
     return Answer(report.to_json(), lambda console: print_report(report, console))
 

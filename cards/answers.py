@@ -8,6 +8,7 @@ from numbers import Real
 from typing import Any, TypeGuard
 
 from .comparison import is_close
+from .writing_usage import sample_options
 
 SCORE_TOLERANCE = 1e-4
 """How far a score of a stored example may lie off, times max(1, |score|): float32 agrees to 1e-5 between machines."""
@@ -20,6 +21,9 @@ WHOLE_ANSWER: Mapping[str, Mapping[str, Any]] = {
     "token-classification": {"aggregation_strategy": "simple"},
 }
 """Options with which a task's pipeline answers whole: all labels, or entities rather than tokens."""
+
+ONE_AT_A_TIME = frozenset({"fill-mask", "question-answering"})
+"""Tasks whose pipeline answers a list of one input as it answers the input alone."""
 
 _NUMBER = re.compile(r"-?\d+(?:\.\d+)?(?:e-?\d+)?")
 
@@ -34,9 +38,21 @@ def answers_to(pipe: Any, inputs: Sequence[Mapping[str, Any]]) -> list[list[Any]
     Raises:
         QuintetError: an input cannot be answered.
     """
+    if pipe.task == "text-ranking":
+        return [pipe(each["query"], documents=[each["document"]]) for each in inputs]
     given = [next(iter(each.values())) if len(each) == 1 else dict(each) for each in inputs]
-    answers = pipe(given, **WHOLE_ANSWER.get(pipe.task, {})) if given else []
-    return [answer if isinstance(answer, list) else [answer] for answer in answers]
+    options = WHOLE_ANSWER.get(pipe.task, {})
+    if pipe.task == "text-generation":
+        options = sample_options(pipe.tokenizer.max_length)
+    if pipe.task in ONE_AT_A_TIME:
+        answers = [pipe(each, **options) for each in given]
+    else:
+        answers = pipe(given, **options) if given else []
+    if pipe.task == "sentence-similarity":
+        return [[pipe.as_columns(answer)] for answer in answers]
+    listed = [answer if isinstance(answer, list) else [answer] for answer in answers]
+    # of a text with several masks there is a list for each
+    return [[{"candidates": each} if isinstance(each, list) else each for each in answer] for answer in listed]
 
 
 def answers_alike(one: Any, other: Any, tolerance: float = SCORE_TOLERANCE) -> bool:

@@ -52,6 +52,26 @@ _BERT = Architecture(
     "1810.04805",
 )
 
+_TRANSFORMER_SEQ2SEQ = Architecture(
+    "a Transformer encoder and decoder",
+    "vaswani2017attention",
+    "Attention Is All You Need",
+    "Vaswani, Ashish and Shazeer, Noam and Parmar, Niki and Uszkoreit, Jakob and Jones, Llion and Gomez, Aidan N. and "
+    "Kaiser, Łukasz and Polosukhin, Illia",
+    2017,
+    ("booktitle", "Advances in Neural Information Processing Systems 30"),
+    "1706.03762",
+)
+
+_GPT2 = Architecture(
+    "a GPT-2 decoder",
+    "radford2019language",
+    "Language Models are Unsupervised Multitask Learners",
+    "Radford, Alec and Wu, Jeffrey and Child, Rewon and Luan, David and Amodei, Dario and Sutskever, Ilya",
+    2019,
+    ("journal", "OpenAI technical report"),
+)
+
 ARCHITECTURES = {
     "rnn": Architecture(
         "a recurrent network (Elman)",
@@ -113,6 +133,50 @@ ARCHITECTURES = {
         "1603.01360",
         is_own=True,
     ),
+    "bidaf": Architecture(
+        "a network of bidirectional attention flow (BiDAF)",
+        "seo2017bidirectional",
+        "Bidirectional Attention Flow for Machine Comprehension",
+        "Seo, Minjoon and Kembhavi, Aniruddha and Farhadi, Ali and Hajishirzi, Hannaneh",
+        2017,
+        ("booktitle", "Proceedings of ICLR 2017"),
+        "1611.01603",
+        is_own=True,
+    ),
+    "lstm-lm": Architecture(
+        "an LSTM language model",
+        "zaremba2014recurrent",
+        "Recurrent Neural Network Regularization",
+        "Zaremba, Wojciech and Sutskever, Ilya and Vinyals, Oriol",
+        2014,
+        ("journal", "arXiv preprint"),
+        "1409.2329",
+        is_own=True,
+    ),
+    "gru-lm": Architecture(
+        "a language model of gated recurrent units (GRU)",
+        "merity2017regularizing",
+        "Regularizing and Optimizing LSTM Language Models",
+        "Merity, Stephen and Keskar, Nitish Shirish and Socher, Richard",
+        2017,
+        ("journal", "arXiv preprint"),
+        "1708.02182",
+        is_own=True,
+    ),
+    "transformer-seq2seq": _TRANSFORMER_SEQ2SEQ,
+    "marian": _TRANSFORMER_SEQ2SEQ,
+    "lstm-seq2seq": Architecture(
+        "an LSTM encoder and decoder with attention",
+        "bahdanau2015neural",
+        "Neural Machine Translation by Jointly Learning to Align and Translate",
+        "Bahdanau, Dzmitry and Cho, Kyunghyun and Bengio, Yoshua",
+        2015,
+        ("booktitle", "Proceedings of ICLR 2015"),
+        "1409.0473",
+        is_own=True,
+    ),
+    "gpt2": _GPT2,
+    "gpt2-mini": _GPT2,
     "bert": _BERT,
     "bert-tiny": _BERT,
     "bert-mini": _BERT,

@@ -200,7 +200,9 @@ def _file_problem(name: str, path: Path) -> str | None:
             beginning = file.read(64)
     except OSError as error:
         return f"{name} cannot be read ({error.strerror}); give yourself the right to, or move it out."
-    is_pickle = re.match(rb"\x80[\x02-\x05]", beginning) or b"data.pkl" in beginning
+    # The first eight bytes of safetensors are a length, which may be 0x280.
+    is_safe = path_in.suffix == ".safetensors" and beginning[2:10] == b"\0\0\0\0\0\0{\""
+    is_pickle = (re.match(rb"\x80[\x02-\x05]", beginning) and not is_safe) or b"data.pkl" in beginning
     if path_in.suffix in PICKLES or is_pickle:
         return (
             f"{name} is a pickle or a file of that kind, which can run code where it is opened; save the weights as "

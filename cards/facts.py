@@ -154,6 +154,7 @@ class DataFacts:
         leakage: ``train/test`` -> number of texts that are in both.
         rejected_rows: bad rows that were skipped on request.
         licence: as the data set states it; None if not recorded.
+        text_unit: what a row is where the task only reads text: ``lines``, ``documents``, or ``blocks`` of one text.
     """
 
     name: str
@@ -165,6 +166,7 @@ class DataFacts:
     leakage: Mapping[str, int] = field(default_factory=dict)
     rejected_rows: int = 0
     licence: str | None = None
+    text_unit: str | None = None
 
     def split(self, name: str) -> SplitFacts | None:
         """The facts of the split called ``name``, or None."""

@@ -7,6 +7,7 @@ from .languages import language_name
 from .markdown import code, count, decimal, folded, listed, plain, table
 from .metadata import main_evaluation
 from .phrases import MOST_LABELS, counted_by_class, label_names, row_count
+from .rewriting_usage import REWRITING_TASKS, longest_text
 
 MOST_MISTAKES = 5
 
@@ -26,8 +27,10 @@ def limits(facts: RunFacts) -> str:
     main = main_evaluation(facts)
     if main is not None and main.mistakes:
         shown = main.mistakes[:MOST_MISTAKES]
-        title = "Answers farthest off" if main.problem_type == "regression" else "The most confident wrong answers"
-        parts.append(folded(title, _mistake_table(shown, main.problem_type)))
+        far = ("sentence-similarity", *REWRITING_TASKS)
+        is_distance = main.problem_type == "regression" or facts.task in far
+        title = "Answers farthest off" if is_distance else "The most confident wrong answers"
+        parts.append(folded(title, _mistake_table(shown, "error" if is_distance else "confidence")))
     return "\n\n".join(parts)
 
 
@@ -38,28 +41,38 @@ def _limits_of_data(facts: RunFacts) -> list[str]:
         points.append(f"Trained on texts in {names}; other languages were not measured.")
     train = facts.data.split("train") if facts.data is not None else None
     if train is not None:
-        points += _length_limits(facts, train)
+        points += _length_limits(facts, train, is_one_text=facts.data is not None and facts.data.text_unit == "blocks")
         if facts.problem_type != "tagging":  # most words are no names, which says nothing
             points += _balance_limits(train)
     elif facts.max_length is not None:
-        points.append(_longest(facts.max_length, facts.problem_type))
+        points.append(_longest(facts.max_length, facts.problem_type, facts.task))
     return points
 
 
-def _length_limits(facts: RunFacts, train: SplitFacts) -> list[str]:
+def _length_limits(facts: RunFacts, train: SplitFacts, *, is_one_text: bool) -> list[str]:
     at = train.length_percentiles
     points = []
-    if {"0", "50", "99", "100"} <= set(at):
+    if {"0", "50", "99", "100"} <= set(at) and not is_one_text:  # how long its pieces are says nothing
         points.append(
             f"Half of the training texts have at most {at['50']:,.0f} characters, 99 % at most {at['99']:,.0f}; "
             f"none was shorter than {at['0']:,.0f} or longer than {at['100']:,.0f}."
         )
     if facts.max_length is not None:
-        points.append(_longest(facts.max_length, facts.problem_type))
+        points.append(_longest(facts.max_length, facts.problem_type, facts.task))
     return points
 
 
-def _longest(tokens: int, problem_type: str | None) -> str:
+def _longest(tokens: int, problem_type: str | None, task: str | None = None) -> str:
+    if task in REWRITING_TASKS:
+        return longest_text(tokens, task)
+    if task == "text-generation":
+        return f"Takes {count(tokens)} tokens, those of the prompt and those that it writes together."
+    if task == "fill-mask":
+        many = f"Takes {count(tokens)} tokens in one piece."
+        return f"{many} Quintet reads the part of a longer text that is around a mask; plain transformers fails on it."
+    if task == "question-answering":
+        many = f"Takes {count(tokens)} tokens in one piece, question and context together."
+        return f"{many} Quintet reads a longer context in windows; with plain transformers that is left to you."
     if problem_type == "tagging":
         many = f"Takes {count(tokens)} tokens in one piece."
         return f"{many} Quintet reads longer texts in windows; plain transformers cuts them."
@@ -129,8 +142,7 @@ def _is_better(value: float, other: float, higher: bool) -> bool:
     return value > other if higher else value < other
 
 
-def _mistake_table(mistakes: tuple[MistakeFact, ...], problem_type: str) -> str:
-    last = "error" if problem_type == "regression" else "confidence"
+def _mistake_table(mistakes: tuple[MistakeFact, ...], last: str) -> str:
     rows = [
         (
             code(each.text) if each.text_pair is None else f"{code(each.text)} and {code(each.text_pair)}",

@@ -16,6 +16,7 @@ import yaml
 from .architectures import ARCHITECTURES, is_own_family
 from .facts import DataFacts, EvaluationFacts, RunFacts
 from .languages import is_language
+from .vector_usage import VECTOR_TASKS
 
 LICENCES = frozenset(
     """
@@ -65,6 +66,13 @@ METRIC_IDS = {
     "r2": "r_squared",
     "pearson": "pearsonr",
     "spearman": "spearmanr",
+    "perplexity": "perplexity",
+    "sacrebleu": "sacrebleu",
+    "chrf": "chrf",
+    "rouge1": "rouge",
+    "rouge2": "rouge",
+    "rougeL": "rouge",
+    "exact_match": "exact_match",
 }
 """Our metrics under the names that the Hub has for them; it has none for the others."""
 
@@ -74,7 +82,16 @@ METRIC_TITLES = {
     "macro_f1": "macro F1",
     "micro_f1": "micro F1",
     "f1": "F1",
+    "has_answer_f1": "F1 where there is an answer",
+    "has_answer_exact_match": "exact match where there is an answer",
+    "no_answer_exact_match": "exact match where there is none",
     "auroc": "AUROC",
+    "sacrebleu": "BLEU (sacreBLEU)",
+    "chrf": "chrF",
+    "rouge1": "ROUGE-1",
+    "rouge2": "ROUGE-2",
+    "rougeL": "ROUGE-L",
+    "bits_per_character": "bits per character",
     "ece": "expected calibration error",
     "log_loss": "log loss",
     "mse": "mean squared error",
@@ -82,6 +99,7 @@ METRIC_TITLES = {
     "r2": "R²",
     "pearson": "Pearson's correlation",
     "spearman": "Spearman's correlation",
+    "mrr@10": "MRR@10",
 }
 """Names for people; of the others the underscores become spaces."""
 
@@ -130,7 +148,7 @@ def metadata(facts: RunFacts, repository: str | None = None) -> dict[str, Any]:
         "license_name": facts.licence_name,
         "license_link": facts.licence_link,
         "language": languages[0] if len(languages) == 1 else languages,
-        "library_name": "quintet" if is_own_family(facts.family) else "transformers",
+        "library_name": _library(facts),
         "pipeline_tag": _hub_task(facts),
         "base_model": base,
         "base_model_relation": "finetune" if base else None,
@@ -211,13 +229,24 @@ def widget(facts: RunFacts, most: int | None = MOST_ANSWERS) -> list[dict[str, A
         {
             "text": example.inputs["text"],
             "output": [
-                {"label": each["label"], "score": round(each["score"], 4)}
+                {"label": each.get("label", each.get("token_str")), "score": round(each["score"], 4)}
                 for each in sorted(example.outputs, key=lambda each: -each["score"])[:most]
             ],
         }
         for example in facts.examples
-        if set(example.inputs) == {"text"} and all({"label", "score"} <= set(each) for each in example.outputs)
+        if set(example.inputs) == {"text"} and all(map(_has_score, example.outputs))
     ]
+
+
+def _has_score(answer: Mapping[str, Any]) -> bool:
+    """Whether an answer is a label, or a word for a mask, with its score."""
+    return "score" in answer and ("label" in answer or "token_str" in answer)
+
+
+def _library(facts: RunFacts) -> str:
+    if is_own_family(facts.family):
+        return "quintet"
+    return "sentence-transformers" if facts.task in VECTOR_TASKS and facts.training is not None else "transformers"
 
 
 def as_list(value: Any) -> list[Any]:

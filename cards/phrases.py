@@ -34,6 +34,8 @@ def data_sentence(data: DataFacts) -> str:
     for name, value in (("configuration", data.config), ("revision", data.revision), ("licence", data.licence)):
         if value:
             sentence += f", {name} {code(value)}"
+    if data.text_unit == "blocks":
+        sentence += ", read as one text whose pieces are its rows"
     if data.columns:
         sentence += (
             f"; columns {listed([f'{code(ours)} from {code(theirs)}' for ours, theirs in data.columns.items()])}"

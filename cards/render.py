@@ -24,6 +24,7 @@ from .facts import RunFacts
 from .markdown import plain
 from .marks import CARD_END, CARD_START, WORDS_END, WORDS_START, cut_at_card, cut_at_words
 from .metadata import COMPUTED_KEYS, OWN_TAGS, front_matter, metadata
+from .writing_usage import samples
 
 FILE_NAME = "README.md"
 
@@ -101,6 +102,7 @@ def render(
         f"{WORDS_START}\n{words}\n{WORDS_END}" if words else f"{WORDS_START}\n{WORDS_END}",
         result_sections.results(facts, name),
         sections.usage(facts, name),
+        samples(facts),
         training_sections.training_data(facts),
         training_sections.training(facts),
         limit_sections.limits(facts),

@@ -19,6 +19,7 @@ from .phrases import (
     row_count,
     value_with_interval,
 )
+from .rewriting_usage import counted_sentence
 from .snippets import literal, shell_word
 
 CONFUSION = "confusion.png"
@@ -104,6 +105,15 @@ def _rests_on(facts: RunFacts, evaluation: EvaluationFacts, *, is_main: bool) ->
         sentences.append(f"Computed in {plain(str(protocol['dtype']))}.")
     if protocol.get("long_texts"):
         sentences.append(f"Long texts: {plain(str(protocol['long_texts']))}.")
+    if protocol.get("tokens_before_each"):
+        sentences.append(
+            f"Every token is foretold once, in windows of {count(protocol['tokens_read_at_once'])} tokens at most, "
+            f"from at least {count(protocol['tokens_before_each'])} tokens before it or all there are; the loss is in "
+            "nats per token."
+        )
+    sentences += filter(None, [counted_sentence(evaluation)])
+    if protocol.get("masks"):
+        sentences.append(f"Masked: {plain(str(protocol['masks']))}.")
     if protocol.get("label_map"):
         renamed = [f"{code(theirs)} as {code(ours)}" for theirs, ours in protocol["label_map"].items()]
         if len(renamed) > MOST_LABELS:

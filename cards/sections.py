@@ -11,6 +11,7 @@ from .languages import language_name
 from .markdown import block, code, count, decimal, listed, plain, size, table
 from .metadata import main_evaluation, metric_title
 from .phrases import capital, data_names, interval, label_names, level_text, row_count
+from .rewriting_usage import REWRITING_TASKS, rewriting_sentence
 from .snippets import in_quotes
 
 
@@ -95,6 +96,18 @@ def _does(facts: RunFacts) -> str:
         if kinds and all(label == "O" or label[:2] in ("B-", "I-") for label in facts.labels):
             return f"Finds entities of {len(kinds)} kinds ({label_names(kinds)}) in {texts}"
         return f"Gives each word of {texts} one of {len(facts.labels)} tags ({label_names(facts.labels, last='or')})"
+    if facts.task in REWRITING_TASKS:
+        return rewriting_sentence(facts, texts)
+    if facts.task == "fill-mask":
+        return f"Fills masked words of {texts}"
+    if facts.task == "text-generation":
+        return f"Continues {texts}"
+    if facts.task == "question-answering":
+        return f"Finds the answers to questions in {texts}"
+    if facts.task == "sentence-similarity":
+        return f"Makes vectors of {texts.removeprefix('pairs of ')}, by which they are compared"
+    if facts.task == "text-ranking":
+        return f"Finds the documents that answer a query, by vectors of {texts}"
     if facts.task != "text-classification":
         return f"A checkpoint for {plain(facts.task.replace('-', ' '))}"
     if facts.problem_type == "regression":

@@ -10,6 +10,10 @@ from typing import Any
 
 from .architectures import is_own_family
 from .facts import CHECKPOINT_PLACEHOLDER, RunFacts
+from .question_usage import ASKED, question_usage
+from .rewriting_usage import REWRITING_TASKS, rewriting_usage
+from .vector_usage import VECTOR_TASKS, vector_examples, vector_usage
+from .writing_usage import BEGINNINGS, writing_usage
 
 # Letters that an editor, a terminal or UTF-8 would not show or keep as they are.
 _HIDDEN = re.compile("[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
@@ -47,6 +51,30 @@ NAMED_SENTENCES = {
 """The same for what finds names."""
 
 
+MASK = "{mask}"
+"""Stands in `MASKED_SENTENCES` for the mask token of a checkpoint."""
+
+MASKED_SENTENCES = {
+    "ar": ("باريس هي {mask} فرنسا.", "الشتاء {mask} جدا."),
+    "de": ("Paris ist die {mask} von Frankreich.", "Im Winter ist es sehr {mask}."),
+    "en": ("Paris is the {mask} of France.", "In winter it is very {mask}."),
+    "es": ("París es la {mask} de Francia.", "En invierno hace mucho {mask}."),
+    "fr": ("Paris est la {mask} de la France.", "En hiver il fait très {mask}."),
+    "hi": ("पेरिस फ्रांस की {mask} है।", "सर्दियों में बहुत {mask} होती है।"),
+    "it": ("Parigi è la {mask} della Francia.", "D'inverno fa molto {mask}."),
+    "ja": ("パリはフランスの{mask}です。", "冬はとても{mask}です。"),
+    "ko": ("파리는 프랑스의 {mask}이다.", "겨울은 매우 {mask}."),
+    "nl": ("Parijs is de {mask} van Frankrijk.", "In de winter is het erg {mask}."),
+    "pl": ("Paryż jest {mask} Francji.", "Zimą jest bardzo {mask}."),
+    "pt": ("Paris é a {mask} da França.", "No inverno faz muito {mask}."),
+    "ru": ("Париж — это {mask} Франции.", "Зимой очень {mask}."),
+    "tr": ("Paris, Fransa'nın {mask}.", "Kışın hava çok {mask}."),
+    "vi": ("Paris là {mask} của nước Pháp.", "Mùa đông trời rất {mask}."),
+    "zh": ("巴黎是法国的首{mask}。", "冬天的天气很{mask}。"),
+}
+"""The same for what fills masks."""
+
+
 def literal(value: Any) -> str:
     """Text, or a dict of texts, as it stands in a line of Python."""
     return _HIDDEN.sub(lambda found: f"\\u{ord(found[0]):04x}", json.dumps(value, ensure_ascii=False))
@@ -75,11 +103,29 @@ def _escaped(letter: str) -> str:
     return f"\\x{ord(letter):02x}" if letter.isascii() else f"\\U{ord(letter):08x}"
 
 
-def default_examples(facts: RunFacts) -> list[dict[str, str]]:
-    """Inputs to show a checkpoint by: two sentences in its first language of `SENTENCES`, in English where none is."""
+def default_examples(facts: RunFacts, mask: str | None = None) -> list[dict[str, str]]:
+    """Inputs to show a checkpoint by: two sentences in its first language of `SENTENCES`, in English where none is.
+
+    Args:
+        facts: of the checkpoint.
+        mask: the mask token of one that fills masks.
+    """
+    if facts.task in VECTOR_TASKS:
+        return vector_examples(facts, SENTENCES, NAMED_SENTENCES)
     sentences = NAMED_SENTENCES if facts.problem_type == "tagging" else SENTENCES
+    if facts.task == "fill-mask":
+        sentences = MASKED_SENTENCES
+    elif facts.task == "question-answering":
+        sentences = NAMED_SENTENCES
+    if facts.task == "text-generation":
+        sentences = BEGINNINGS
     language = next((code for code in facts.languages or () if code in sentences), "en")
-    first, second = sentences[language]
+    first, second = (each.replace(MASK, mask or MASK) for each in sentences[language])
+    if facts.task == "question-answering":
+        return [
+            {"question": question, "context": context}
+            for question, context in zip(ASKED[language], (first, second), strict=True)
+        ]
     if facts.problem_type == "tagging":
         return [{"tokens": first}, {"tokens": second}]
     if facts.data is not None and "text_pair" in facts.data.columns:
@@ -92,13 +138,28 @@ def snippets(facts: RunFacts, inputs: Sequence[Mapping[str, Any]]) -> list[tuple
 
     A task for which there is no snippet yet has none.
     """
-    if facts.task not in ("text-classification", "token-classification") or not inputs:
+    if facts.task in VECTOR_TASKS and all(len(each) == 2 for each in inputs) and inputs:
+        firsts, seconds = zip(*([literal(text) for text in each.values()] for each in inputs), strict=True)
+        return vector_usage(facts, firsts, seconds, trusted=is_own_family(facts.family))
+    if facts.task in REWRITING_TASKS and inputs:
+        return rewriting_usage(facts, [literal(each["text"]) for each in inputs])
+    if facts.task == "text-generation" and inputs:
+        prompts, trusted = [literal(each["text"]) for each in inputs], is_own_family(facts.family)
+        usage = writing_usage(prompts, trusted=trusted, max_length=facts.max_length)
+        return list(zip((QUINTET, TRANSFORMERS), usage, strict=True))
+    known = ("text-classification", "token-classification", "fill-mask", "question-answering")
+    if facts.task not in known or not inputs:
         return []
+    if facts.task == "question-answering":
+        usage = question_usage([literal(dict(each)) for each in inputs], trusted=is_own_family(facts.family))
+        return list(zip((QUINTET, TRANSFORMERS), usage, strict=True))
     trusted = ", trust_remote_code=True" if is_own_family(facts.family) else ""
     remark = "# trust_remote_code: the network is defined by the .py files beside the weights\n" if trusted else ""
     name, options = "classify", ""
     if facts.task == "token-classification":
         name, options = "tag", ', aggregation_strategy="simple"'
+    if facts.task == "fill-mask":
+        name, options = "fill", ", top_k=3"
     quintet = f'{name} = pipeline("{facts.task}", model="{CHECKPOINT_PLACEHOLDER}"{options})'
     transformers = f'{remark}{name} = pipeline("{facts.task}", model="{CHECKPOINT_PLACEHOLDER}"{options}{trusted})'
     calls = _calls(facts, inputs)
@@ -117,6 +178,14 @@ def _calls(facts: RunFacts, inputs: Sequence[Mapping[str, Any]]) -> str:
         return (
             f"texts = {opened}\nfor entities in tag(texts):\n"
             '    print([(each["entity_group"], each["word"], round(each["score"], 4)) for each in entities])'
+        )
+    if facts.task == "fill-mask":
+        words = '[(each["token_str"], round(each["score"], 4)) for each in '
+        if not any("candidates" in each for example in facts.examples for each in example.outputs):
+            return f"texts = {opened}\nfor text in texts:\n    print({words}fill(text)])"
+        return (  # a text with several masks has a list for each
+            f"texts = {opened}\nfor text in texts:\n    answer = fill(text)\n"
+            f"    for words in answer if isinstance(answer[0], list) else [answer]:\n        print({words}words])"
         )
     if facts.problem_type == "multi_label_classification":
         return (

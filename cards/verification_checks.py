@@ -124,7 +124,7 @@ def check_model(run: RunFacts, running: RunningCheckpoint) -> list[Check]:
         for name, before, now in (
             ("labels", list(run.labels), list(subject.labels)),
             ("parameters", run.parameters, subject.described.parameters),
-            ("kind of problem", run.problem_type, subject.problem_type),
+            ("kind of problem", run.problem_type, subject.problem_type or run.problem_type),
         )
         if before not in (None, []) and before != now
     ]

@@ -235,7 +235,8 @@ def _facts_and_examples(
         inputs = [{first: each} if isinstance(each, str) else dict(each) for each in examples]
     else:
         stored = [dict(each.inputs) for each in facts.examples]
-        inputs = stored or default_examples(replace(facts, languages=tuple(languages) or facts.languages))
+        mask = pipe.tokenizer.token_text(pipe.mask_id) if row.name == "fill-mask" else None
+        inputs = stored or default_examples(replace(facts, languages=tuple(languages) or facts.languages), mask)
     answers = answers_to(pipe, inputs)
     return facts, tuple(ExampleFact(one, tuple(answer)) for one, answer in zip(inputs, answers, strict=True))
 

@@ -19,7 +19,7 @@ from typing import Any, Literal
 from ..cards.facts import MOST_RESAMPLES, EvaluationFacts
 from ..pipelines.errors import UsageError
 from ..pipelines.factory import pipeline
-from ..pipelines.tasks import TASKS, find_task
+from ..pipelines.tasks import TASKS, find_task, in_languages
 from .environment import command
 from .evaluation_record import read_subject, write_evaluation
 from .evaluation_rows import choose_rows, training_notes
@@ -46,6 +46,7 @@ def evaluate(
     seed: int = 0,
     bootstrap: int = 1000,
     limit: int | None = None,
+    text_unit: str | None = None,
     allow_training_rows: bool = False,
     trust_remote_code: bool = False,
     progress: Progress | None = None,
@@ -73,6 +74,8 @@ def evaluate(
         seed: of the bootstrap and of the choice of rows for ``limit``.
         bootstrap: resamples for the intervals; 0 leaves them out.
         limit: rows at most.
+        text_unit: what a row of plain text is, ``lines``, ``documents`` or ``blocks`` of one text, for tasks that only
+            read text; default: as in training, else the task's own.
         allow_training_rows: measure even where the checkpoint was trained on most of these rows.
         trust_remote_code: run the code that a checkpoint of others brings along.
         progress: called while rows are answered.
@@ -97,9 +100,12 @@ def evaluate(
         trust_remote_code=trust_remote_code,
     )
     subject = read_subject(checkpoint, pipe, row, is_default=is_default)
+    row = in_languages(row, pipe.languages)
     reading = {"columns": columns, "config": config, "bad_rows": bad_rows, "seed": seed, "max_rows": limit}
     if subject.problem_type in (SINGLE_LABEL, REGRESSION):
         reading["problem_type"] = subject.problem_type
+    asked = [run.settings["text_unit"] for run in subject.runs if run.settings.get("text_unit") is not None]
+    reading["text_unit"] = text_unit or next(iter(asked), None)
     chosen = choose_rows(
         dataset,
         row,
@@ -113,7 +119,7 @@ def evaluate(
     data, data_facts = chosen.data, chosen.data.report.facts()
     conditions = Conditions(
         labels=subject.labels,
-        problem_type=subject.problem_type,
+        problem_type=subject.problem_type or data.problem_type,
         bootstrap=bootstrap,
         seed=seed,
         label_map=label_map,
@@ -127,6 +133,7 @@ def evaluate(
         "config": config,
         "label_map": label_map or None,
         "limit": limit,
+        "text_unit": text_unit,
         "dtype": dtype,
         "fast": fast or None,
         "bad_rows": None if bad_rows == "raise" else bad_rows,
@@ -161,7 +168,10 @@ def evaluate(
         notes=(*data.report.notices, *notes),
         training_rows=chosen.trained_on,
     )
-    write_evaluation(facts, subject, output, measured.draw, keep=not chosen.is_mostly_training)
+    # run.json is about one task; `verify` would measure these rows by it
+    is_its_task = all(run.task == row.name for run in subject.runs)
+    keep = is_its_task and not chosen.is_mostly_training
+    write_evaluation(facts, subject, output, measured.draw, keep=keep)
     return facts
 
 

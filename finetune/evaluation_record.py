@@ -36,7 +36,7 @@ class Subject:
     Attributes:
         name: base name, Hub id or embedded name; several joined by ``+``.
         labels: class names in id order; empty for regression.
-        problem_type: as in transformers' config.
+        problem_type: as in transformers' config; empty where the data decides.
         dtype: of the weights while they run.
         device: ``cpu``, ``cuda`` or ``mps``.
         revision: commit on the Hub; None for others.
@@ -110,7 +110,7 @@ def read_subject(checkpoint: str | Path, pipe: Pipeline, task: Task, *, is_defau
             task=task.name,
             checkpoint_name=name,
             family=config.model_type,
-            problem_type=problem_type,
+            problem_type=problem_type or None,
             labels=labels,
             parameters=sum(parameter.numel() for parameter in parameters),
             max_length=config.max_length,
@@ -123,6 +123,8 @@ def read_subject(checkpoint: str | Path, pipe: Pipeline, task: Task, *, is_defau
 def _problem(config: CheckpointConfig, task: Task) -> tuple[str, tuple[str, ...]]:
     """Kind of problem of a checkpoint, and the names of its classes; empty where it has none."""
     kind = problem_of(task)
+    if kind is None and not task.architectures:
+        return "", ()  # no head of its own, for labels of its own: the data decides
     if kind is None:
         kind = config.problem_type or (REGRESSION if len(config.labels) == 1 else SINGLE_LABEL)
     return kind, () if kind not in (SINGLE_LABEL, MULTI_LABEL, TAGGING) else tuple(config.labels)

@@ -9,6 +9,7 @@ from typing import Any
 from torch import nn
 
 from ..pipelines.errors import UsageError
+from ..pipelines.tasks import find_task
 from .optimization import is_head
 from .settings import FinetuneSettings
 
@@ -29,9 +30,14 @@ class LowRankAdditions:
 
     def __init__(self, model: Any, settings: FinetuneSettings, base_name: str) -> None:
         from peft import LoraConfig, TaskType, get_peft_model
+        from transformers.pytorch_utils import Conv1D
 
+        # GPT-2 keeps its linear layers as Conv1D, with inputs before outputs.
+        output = model.get_output_embeddings()  # of T5 it stands beside encoder and decoder, in no base model
         linear = {
-            name for name, layer in model.named_modules() if isinstance(layer, nn.Linear) and not is_head(model, name)
+            name
+            for name, layer in model.named_modules()
+            if isinstance(layer, nn.Linear | Conv1D) and layer is not output and not is_head(model, name)
         }
         endings = sorted({name.rpartition(".")[2] for name in linear})
         targets = list(settings.lora_targets) or endings
@@ -41,8 +47,14 @@ class LowRankAdditions:
                 f"--lora-targets {','.join(unknown) or 'none'}: no linear layer below the model's head has that name; "
                 f"it has: {', '.join(endings) or 'none, so train it without --lora'}"
             )
+        kinds = {
+            "AutoModelForCausalLM": TaskType.CAUSAL_LM,
+            "AutoModelForSeq2SeqLM": TaskType.SEQ_2_SEQ_LM,
+            "AutoModelForQuestionAnswering": TaskType.QUESTION_ANS,  # whose head peft then trains whole
+        }
         config = LoraConfig(
-            task_type=TaskType.SEQ_CLS,
+            task_type=kinds.get(find_task(settings.task).auto_model, TaskType.SEQ_CLS),
+            fan_in_fan_out=any(isinstance(layer, Conv1D) for layer in model.modules()),
             r=settings.lora_rank,
             lora_alpha=settings.lora_alpha,  # pyright: ignore[reportArgumentType] - a float works and scales finer
             lora_dropout=settings.lora_dropout,

@@ -27,8 +27,9 @@ if TYPE_CHECKING:
     from .recipe import TaskRecipe
 
 ROWS = "rows"
-BY_CONTENT = "by content"
-"""The entry ``rows`` of a protocol: in which order the rows were resampled. Without it, in that of the file."""
+BY_CONTENT, IN_TURN = "by content", "in turn"
+"""The entry ``rows`` of a protocol: in which order the rows were measured and resampled, in that of their contents or
+as the pieces of one text. Without it, in that of the file."""
 
 TOLERANCES = {"float32": 1e-4}
 """How far a recomputed metric may lie off; float32 scores agree to 1e-5 between machines."""
@@ -91,7 +92,8 @@ def measure_split(recipe: type[TaskRecipe], pipe: Any, data: TaskData, role: str
     """What the answers of ``pipe`` are worth on the split ``role`` of ``data``, whatever order its rows are in.
 
     Resamples draw rows by their positions, so the rows are measured in the order of their contents. The same rows then
-    give the same intervals from a shuffled file. Mistakes keep their positions in the split.
+    give the same intervals from a shuffled file. Mistakes keep their positions in the split. Only pieces of one text
+    are measured as they follow each other.
 
     Args:
         recipe: the task's, which measures.
@@ -107,7 +109,8 @@ def measure_split(recipe: type[TaskRecipe], pipe: Any, data: TaskData, role: str
     order = data.content_order[role]
     measured = recipe.measure(pipe, data.by_content(role), role, conditions)
     mistakes = tuple(replace(mistake, row=int(order[mistake.row - 1]) + 1) for mistake in measured.mistakes)
-    return replace(measured, mistakes=mistakes, protocol={**measured.protocol, ROWS: BY_CONTENT})
+    rows = IN_TURN if data.is_one_text else BY_CONTENT
+    return replace(measured, mistakes=mistakes, protocol={**measured.protocol, ROWS: rows})
 
 
 def evaluation_facts(

@@ -132,7 +132,7 @@ def _single_label(
     ends = resampling.intervals(statistics, len(labels), resamples=resamples, seed=seed)
     per_class, class_notes = _per_class(confusion.sum(1), confusion.sum(0), confusion.diagonal(), names, ends)
     counts = tuple(tuple(int(cell) for cell in row) for row in confusion)
-    return Scores(_metric_facts(values, ends), per_class, counts, (*notes, *class_notes))
+    return Scores(metric_facts(values, ends), per_class, counts, (*notes, *class_notes))
 
 
 def _multi_label(
@@ -149,7 +149,7 @@ def _multi_label(
     statistics = resampling.multi_label_statistics(predicted, truth)
     ends = resampling.intervals(statistics, len(truth), resamples=resamples, seed=seed)
     per_class, notes = _per_class(truth.sum(0), predicted.sum(0), (truth & predicted).sum(0), names, ends)
-    return Scores(_metric_facts(values, ends), per_class, None, notes)
+    return Scores(metric_facts(values, ends), per_class, None, notes)
 
 
 def _regression(predicted: np.ndarray, labels: np.ndarray, resamples: int, seed: int) -> Scores:
@@ -174,7 +174,7 @@ def _regression(predicted: np.ndarray, labels: np.ndarray, resamples: int, seed:
         notes.append("pearson and spearman are undefined: all rows have the same prediction")
     statistics = resampling.regression_statistics(predicted, labels)
     ends = resampling.intervals(statistics, len(labels), resamples=resamples, seed=seed)
-    return Scores(_metric_facts(values, ends), notes=tuple(notes))
+    return Scores(metric_facts(values, ends), notes=tuple(notes))
 
 
 def _per_class(
@@ -227,7 +227,7 @@ def quoted(label: str) -> str:
     return f"'{line if len(line) <= LONGEST_LABEL else f'{line[: LONGEST_LABEL - 1]}…'}'"
 
 
-def _metric_facts(values: Mapping[str, float], ends: Mapping) -> tuple[MetricFact, ...]:
+def metric_facts(values: Mapping[str, float], ends: Mapping) -> tuple[MetricFact, ...]:
     return tuple(
         MetricFact(name, float(value), *resampling.end(ends, name), higher_is_better=name not in LOWER_IS_BETTER)
         for name, value in values.items()

@@ -14,6 +14,7 @@ ProblemType = Literal[
     "span_extraction",
     "writing",
     "language_modelling",
+    "matching",
 ]
 
 SINGLE_LABEL: ProblemType = "single_label_classification"
@@ -23,14 +24,23 @@ TAGGING: ProblemType = "tagging"
 SPAN_EXTRACTION: ProblemType = "span_extraction"
 WRITING: ProblemType = "writing"
 LANGUAGE_MODELLING: ProblemType = "language_modelling"
+MATCHING: ProblemType = "matching"
+"""Pairs that belong together: of all second texts the right one is to be found."""
 
 CLASSIFICATION: tuple[ProblemType, ...] = (SINGLE_LABEL, MULTI_LABEL, REGRESSION)
 """Those between which the labels of the data decide."""
+
+
+_BY_KIND: dict[str, ProblemType] = {
+    "tags": TAGGING,
+    "answers": SPAN_EXTRACTION,
+    "text": WRITING,
+    "document": MATCHING,
+}
 
 
 def problem_of(task: Task) -> ProblemType | None:
     """The kind of problem of a task, by what it is to find out; None where that depends on the labels."""
     if task.target is None:
         return LANGUAGE_MODELLING
-    by_kind: dict[str, ProblemType] = {"tags": TAGGING, "answers": SPAN_EXTRACTION, "text": WRITING}
-    return by_kind.get(task.target.kind)
+    return _BY_KIND.get(task.target.kind)

@@ -73,14 +73,27 @@ class Recipe(Protocol):
         metric: name of the metric by which the best checkpoint is kept.
         higher_is_better: its direction.
         has_validation: whether there are rows to measure on; without them the last weights are kept.
+        is_divisible: whether the loss of a batch is the sum of its rows' losses; otherwise each process computes its
+            share of a step in one part, however large.
     """
 
     metric: str
     higher_is_better: bool
     has_validation: bool
+    is_divisible: bool
 
     def features(self, rows: Mapping[str, Sequence[Any]]) -> list[Features]:
         """Rows as model input, by the pipeline's own preprocessing; encoded many at a time."""
+        ...
+
+    def vary(self, features: Sequence[Features], epoch: int, rows: np.ndarray) -> Sequence[Features]:
+        """What of the samples is drawn anew in every epoch, by nothing but the run's seed and what is given here.
+
+        Args:
+            features: as `features` made them; not to be changed, since they are kept for the next epoch.
+            epoch: counted from 0.
+            rows: numbers of the samples' rows, int64 (samples,).
+        """
         ...
 
     def length(self, features: Features) -> int:

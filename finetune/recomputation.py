@@ -14,7 +14,7 @@ from ..pipelines.errors import DataError, UsageError
 from ..pipelines.tasks import Task, find_task
 from .evaluation_record import Subject
 from .evaluation_rows import ChosenRows, choose_rows, split_facts, training_notes
-from .measuring import BY_CONTENT, ROWS, Conditions, Progress, evaluation_facts, measure_split
+from .measuring import BY_CONTENT, IN_TURN, ROWS, Conditions, Progress, evaluation_facts, measure_split
 from .problems import REGRESSION, SINGLE_LABEL
 from .settings import FinetuneSettings
 from .training_data import load_task_data
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 DATA_SETTINGS = (
     *("columns", "dataset_config", "train_split", "validation_split", "test_split", "validation_fraction"),
-    *("test_fraction", "problem_type", "label_names", "bad_rows", "max_rows", "seed"),
+    *("test_fraction", "problem_type", "label_names", "bad_rows", "max_rows", "seed", "text_unit"),
 )
 """Settings of a training run that say which rows each split has."""
 
@@ -104,8 +104,10 @@ def measure_again(
         UsageError: the protocol says what cannot be.
     """
     protocol = evaluation.protocol
-    if protocol.get(ROWS, BY_CONTENT) != BY_CONTENT:
-        raise UsageError(f"the protocol in run.json has {ROWS} {protocol[ROWS]!r}, expected '{BY_CONTENT}' or nothing")
+    if protocol.get(ROWS, BY_CONTENT) not in (BY_CONTENT, IN_TURN):
+        raise UsageError(
+            f"the protocol in run.json has {ROWS} {protocol[ROWS]!r}, expected '{BY_CONTENT}', '{IN_TURN}' or nothing"
+        )
     conditions = Conditions(
         labels=subject.labels,
         problem_type=subject.problem_type,
@@ -139,7 +141,7 @@ def _cut_like_training(
     name = str(dataset) if is_name else "memory"
     given = {key: run.settings[key] for key in DATA_SETTINGS if run.settings.get(key) is not None}
     settings = FinetuneSettings(
-        task=task.name, model="recorded", output="recorded", dataset=f"{name}@{revision}" if revision else name, **given
+        task=str(run.settings.get("task") or task.name), model="recorded", output="recorded", dataset=f"{name}@{revision}" if revision else name, **given
     )
     data = load_task_data(settings, task, None if is_name else dataset, rejected=None)
     return ChosenRows(data, evaluation.split, split_facts(data.report.facts(), evaluation.split))
@@ -161,6 +163,7 @@ def _cut_like_evaluation(
         "seed": protocol.get("seed", 0),
         "max_rows": protocol.get("limit"),
         "revision": revision,
+        "text_unit": record.text_unit,
     }
     if subject.problem_type in (SINGLE_LABEL, REGRESSION):
         reading["problem_type"] = subject.problem_type

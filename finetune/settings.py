@@ -23,6 +23,7 @@ PRETRAINED_DEFAULTS: Mapping[str, Any] = {
     "learning_rate": 5e-5,  # Devlin et al. 2019, A.3: 2e-5 to 5e-5, batch 16 or 32, 2 to 4 epochs
     "weight_decay": 0.01,
     "warmup": 0.1,
+    "label_smoothing": 0.0,
 }
 """What a setting left at None means for a model that starts from pretrained weights."""
 
@@ -37,6 +38,7 @@ SCRATCH_DEFAULTS: Mapping[str, Any] = {
     "warmup": 0.05,
     "max_length": 256,
     "vocab_size": 20_000,
+    "label_smoothing": 0.0,
 }
 """What a setting left at None means for a model trained from scratch whose family does not say otherwise."""
 
@@ -50,11 +52,12 @@ ALTERATIONS = ("mask", "ngram", "replace", "splice")
 TRACKERS = ("tensorboard", "trackio", "wandb")
 
 
-def setting(default: Any, help: str) -> Any:
-    """A field with its default and a sentence of help that says the unit."""
+def setting(default: Any, help: str, *, tasks: tuple[str, ...] = ()) -> Any:
+    """A field with its default, a sentence of help that says the unit, and the tasks it is for; for all if none."""
+    metadata = {"help": help, "tasks": tasks}
     if isinstance(default, Mapping):
-        return field(default_factory=lambda: dict(default), metadata={"help": help})
-    return field(default=default, metadata={"help": help})
+        return field(default_factory=lambda: dict(default), metadata=metadata)
+    return field(default=default, metadata=metadata)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,6 +97,11 @@ class FinetuneSettings:
         "raise", "a bad row stops the run, or is skipped and kept in rejected.jsonl"
     )
     max_rows: int | None = setting(None, "rows of each split to use at most; default: all")
+    text_unit: Literal["lines", "documents", "blocks"] | None = setting(
+        None,
+        "what a row of a plain text file is, for tasks that only read text: a line, a text between blank lines, or a "
+        "piece of one long text; default: the task's own",
+    )
     max_length: int | None = setting(
         None, "tokens of a text to train on; longer texts are cut; default: the model's own"
     )
@@ -103,6 +111,12 @@ class FinetuneSettings:
         {}, "arguments of a family trained from scratch: layers=2,bidirectional=true,pooling=max"
     )
     vocab_size: int | None = setting(None, "entries of the tokenizer trained from scratch; default: the family's")
+    tokens: Literal["characters", "bpe"] | None = setting(
+        None,
+        "what a token of a family that continues texts is: a character, or a piece of a word found by byte-pair "
+        "encoding; default: the family's",
+        tasks=("text-generation",),
+    )
     embeddings_from: str | None = setting(
         None, "pretrained checkpoint whose input embeddings initialise those of a model trained from scratch"
     )
@@ -140,7 +154,9 @@ class FinetuneSettings:
     warmup: float | None = setting(None, "warm-up: a fraction of all steps in [0, 1); default: the model's own")
     warmup_steps: int | None = setting(None, "warm-up in optimizer steps, in place of the fraction")
     clip: float = setting(1.0, "largest norm of the gradient of a step; 0 does not clip")
-    label_smoothing: float = setting(0.0, "share of the target spread over all labels, fraction in [0, 1)")
+    label_smoothing: float | None = setting(
+        None, "share of the target spread over all labels, fraction in [0, 1); default: the model's own, mostly 0"
+    )
     class_weights: Literal["none", "balanced"] = setting(
         "none", "balanced: rows weigh inversely to the count of their label"
     )
@@ -148,6 +164,23 @@ class FinetuneSettings:
     precision: Literal["float32", "bfloat16"] = setting("float32", "of the matrix products; weights stay float32")
     seed: int = setting(0, "fixes initial weights, splits, order and dropout")
     device: str | None = setting(None, "cpu, cuda or mps; default: the fastest there is")
+
+    # masked words
+    mask_share: float = setting(
+        0.15, "share of the tokens of a text that are masked in training, fraction in (0, 1)", tasks=("fill-mask",)
+    )
+    pair_loss: Literal["cosine", "contrastive", "in-batch"] | None = setting(
+        None,
+        "what vectors of pairs learn: that their cosine is the score, that only equals are near, or that a text is nearer "
+        "to its own partner than to all others of the batch; default: by the target",
+        tasks=("sentence-similarity", "text-ranking"),
+    )
+    pooling: Literal["mean", "cls", "max", "last"] | None = setting(
+        None,
+        "how vectors of tokens become that of a text; default: the checkpoint's own way, else mean",
+        tasks=("sentence-similarity", "text-ranking"),
+    )
+    mask_words: bool = setting(False, "mask whole words rather than single tokens", tasks=("fill-mask",))
 
     # teacher
     teacher: str | None = setting(None, "checkpoint to distil from: its scores of every training text become targets")
@@ -277,6 +310,7 @@ _RANGES: Mapping[str, tuple[float, float, bool, bool]] = {
     "label_smoothing": (0, 1, True, False),
     "ema": (0, 1, True, False),
     "seed": (0, 2**63, True, False),
+    "mask_share": (0, 1, False, False),
     "teacher_weight": (0, 1, True, True),
     "teacher_temperature": (0, float("inf"), False, False),
     "augment": (0, float("inf"), True, False),

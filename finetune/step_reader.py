@@ -75,7 +75,7 @@ class StepReader:
         """The steps from number ``first`` to the last."""
         chunks = self._chunks(first)
         with ThreadPoolExecutor(max_workers=1, thread_name_prefix="read-ahead") as reader:
-            ahead: Future[list[Features]] | None = None
+            ahead: Future[Sequence[Features]] | None = None
             try:
                 for index, (start, epoch, chunk) in enumerate(chunks):
                     encoded = (ahead or reader.submit(self._encode, epoch, chunk)).result()
@@ -96,7 +96,7 @@ class StepReader:
         return chunks
 
     def _steps_of_chunk(
-        self, encoded: list[Features], start: int, epoch: int, chunk: int, first: int
+        self, encoded: Sequence[Features], start: int, epoch: int, chunk: int, first: int
     ) -> Iterator[Step]:
         numbers = self.plan.chunk_rows(epoch, chunk)
         lengths = np.asarray([self.recipe.length(features) for features in encoded])
@@ -104,14 +104,14 @@ class StepReader:
             if first <= number < self.plan.total_steps:
                 share = share_of_process(positions, self.rank, self.world_size)
                 own = share if len(share) else positions[:1]
-                parts = [
-                    self.recipe.collate([encoded[position] for position in own[part]])
-                    for part in micro_batches(lengths[own], self.accumulation, self.batch_tokens)
-                ]
+                cut = [slice(0, len(own))]
+                if self.recipe.is_divisible:
+                    cut = micro_batches(lengths[own], self.accumulation, self.batch_tokens)
+                parts = [self.recipe.collate([encoded[position] for position in own[part]]) for part in cut]
                 count = sum(self.recipe.count(part) for part in parts) if len(share) else 0.0
                 yield Step(number, epoch, numbers[positions], parts, count)
 
-    def _encode(self, epoch: int, chunk: int) -> list[Features]:
+    def _encode(self, epoch: int, chunk: int) -> Sequence[Features]:
         numbers = self.plan.chunk_rows(epoch, chunk)
         missing = np.asarray([number for number in numbers if int(number) not in self._cache], dtype=np.int64)
         fresh: dict[int, Features] = {}
@@ -123,7 +123,8 @@ class StepReader:
                 if size <= self._cache_room:
                     self._cache[number] = features
                     self._cache_room -= size
-        return [fresh.get(int(number)) or self._cache[int(number)] for number in numbers]
+        features = [fresh.get(int(number)) or self._cache[int(number)] for number in numbers]
+        return self.recipe.vary(features, epoch, numbers)
 
 
 def _size(features: Features) -> int:

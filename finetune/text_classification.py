@@ -148,7 +148,7 @@ class TextClassificationRecipe(TextRecipe):
     def _label_losses(self, logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
         """(batch,) distances of the logits (batch, classes) from the targets."""
         weights = None if self.class_weights is None else self.class_weights.to(logits.device)
-        smoothing = self.settings.label_smoothing
+        smoothing = self.settings.label_smoothing or 0.0
         if self.problem_type == SINGLE_LABEL:
             return functional.cross_entropy(logits, targets, weights, label_smoothing=smoothing, reduction="none")
         if self.problem_type == MULTI_LABEL:

@@ -82,6 +82,7 @@ def measured_export(output: Path, data: TaskData, settings: FinetuneSettings, ta
     pipeline = row.load_pipeline().from_checkpoint(checkpoint)
     public = public_settings(settings)
     reading = {"dataset": public.dataset, "columns": public.columns or None, "config": public.dataset_config}
+    reading["text_unit"] = public.text_unit
     facts, evaluations = data.report.facts(), []
     conditions = Conditions(
         labels=tuple(data.labels or ()), problem_type=data.problem_type, training=split_facts(facts, "train")

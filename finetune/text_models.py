@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from ..pipelines.checkpoints import load_checkpoint
 from ..pipelines.errors import UsageError, unknown_name
 from ..pipelines.models.building import build_model
 from ..pipelines.models.families import FAMILIES, Family, find_family, is_family
+from ..pipelines.sentence_settings import SentenceSettings, read_sentence_settings
 from ..pipelines.tasks import find_task
 from ..pipelines.tokenization import TextTokenizer
 from .data import TaskData
@@ -22,9 +23,12 @@ from .known_words import KnownWords, learn_words
 from .lora import LowRankAdditions, freeze_body
 from .problems import CLASSIFICATION
 from .settings import FinetuneSettings, flag
-from .tokenizer_training import train_tokenizer
+from .tokenizer_training import Kind, train_tokenizer
 
 TOKENIZER_FOLDER = "tokenizer"
+
+TOKENS: Mapping[str, Kind] = {"characters": "characters", "bpe": "cased-bpe"}
+"""Of ``--tokens`` the kind of tokenizer that is trained."""
 
 MISTYPED = 0.75
 """Similarity from which a name without a slash is a family mistyped rather than a repository of the Hub."""
@@ -44,6 +48,7 @@ class StartingPoint:
         additions: of LoRA; None without.
         parameters: number of weights, without additions.
         trainable_parameters: those that training changes, additions included.
+        sentences: how a checkpoint makes vectors of texts.
     """
 
     model: Any
@@ -55,6 +60,7 @@ class StartingPoint:
     additions: LowRankAdditions | None = None
     parameters: int = 0
     trainable_parameters: int = 0
+    sentences: SentenceSettings = field(default_factory=SentenceSettings)
 
 
 def starting_point(settings: FinetuneSettings, data: TaskData, prepared: Path) -> StartingPoint:
@@ -71,7 +77,8 @@ def starting_point(settings: FinetuneSettings, data: TaskData, prepared: Path) -
         WeightsError: the checkpoint cannot be loaded.
     """
     if is_family(settings.model):
-        family = find_family(settings.model, find_task(settings.task).name)
+        has_pairs = "text_pair" in data.splits["train"].column_names
+        family = find_family(settings.model, find_task(settings.task).name, has_pairs=has_pairs)
         start = _from_scratch(settings, family, data, prepared)
     else:
         start = _from_checkpoint(settings, data)
@@ -120,10 +127,11 @@ def _trained_tokenizer(settings: FinetuneSettings, family: Family, data: TaskDat
     if not folder.is_dir():
         tokenizer = train_tokenizer(
             training_texts(data),
-            family.tokenizer,
+            family.tokenizer if settings.tokens is None else TOKENS[settings.tokens],
             settings.vocab_size or family.vocab_size,
-            settings.max_length,
+            None if family.continues and family.is_recurrent else settings.max_length,  # a state has room for any text
             has_token_types=family.has_token_types,
+            begins_texts=family.continues and not data.is_one_text,
             ends_texts=family.ends_texts,
         )
         temporary = folder.with_name(folder.name + ".tmp")
@@ -137,20 +145,29 @@ def training_texts(data: TaskData) -> Iterator[str]:
     kinds = {column.name: column.kind for column in find_task(data.report.task).columns}
     for rows in data.splits["train"].iter(batch_size=1000):
         for column in rows:
-            if kinds.get(column) == "text":
+            if kinds.get(column) in ("text", "document"):
                 yield from rows[column] or ()
             elif kinds.get(column) == "tokens":
                 yield from map(" ".join, rows[column])
 
 
 def training_words(data: TaskData) -> Iterator[list[str]]:
-    """The words of each text of the training split, lazily."""
+    """The words of each text of the training split, lazily; a text that many rows have after each other counts once."""
+    kinds = {column.name: column.kind for column in find_task(data.report.task).columns}
+    last: dict[str, str] = {}
     for rows in data.splits["train"].iter(batch_size=1000):
-        yield from rows["tokens"]
+        for column in rows:
+            if kinds.get(column) == "tokens":
+                yield from rows[column]
+            elif kinds.get(column) == "text":
+                for text in rows[column]:
+                    if text != last.get(column):
+                        yield text.split()
+                    last[column] = text
 
 
 def _from_checkpoint(settings: FinetuneSettings, data: TaskData) -> StartingPoint:
-    for name in ("model_args", "vocab_size", "embeddings_from"):
+    for name in ("model_args", "vocab_size", "tokens", "embeddings_from"):
         if getattr(settings, name):
             raise UsageError(
                 f"{flag(name)} is for a family trained from scratch, and --model {settings.model} is a checkpoint; "
@@ -173,7 +190,15 @@ def _from_checkpoint(settings: FinetuneSettings, data: TaskData) -> StartingPoin
         model.config.pad_token_id = tokenizer.pad_id  # a decoder finds a text's last token by it
     if "use_cache" in model.config.to_dict():
         model.config.use_cache = False  # keys and values of a decoder, for tokens that never come
-    return StartingPoint(model, tokenizer, settings, checkpoint.config.model_type, checkpoint.name, checkpoint.revision)
+    return StartingPoint(
+        model,
+        tokenizer,
+        settings,
+        checkpoint.config.model_type,
+        checkpoint.name,
+        checkpoint.revision,
+        sentences=read_sentence_settings(checkpoint),
+    )
 
 
 def cut_to(tokenizer: TextTokenizer, max_length: int | None) -> TextTokenizer:
@@ -196,7 +221,8 @@ def check_models(settings: FinetuneSettings) -> None:
     task = find_task(settings.task).name
     families = [family.name for family in FAMILIES if task in family.tasks]
     if is_family(settings.model):
-        find_family(settings.model, task).arguments(settings.model_args)
+        # The data is not known yet; who reads pairs takes all the arguments of who reads single texts.
+        find_family(settings.model, task, has_pairs=True).arguments(settings.model_args)
     elif "/" not in settings.model and difflib.get_close_matches(settings.model, families, cutoff=MISTYPED):
         if not Path(settings.model).exists():  # or the Hub would be asked, which takes a while without a network
             raise unknown_name("model", settings.model, families, hint="`quintet models` lists them.")

@@ -7,11 +7,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 
 from ..pipelines.checkpoints import from_model
 from ..pipelines.errors import UsageError, unknown_name
 from ..pipelines.integrity import answering_files
+from ..pipelines.models.shapes import IGNORED
 from ..pipelines.saving import save_checkpoint
 from ..pipelines.tasks import find_task
 from .lora import ADAPTER_FOLDER
@@ -27,7 +29,7 @@ if TYPE_CHECKING:
     from ..pipelines.tasks import Task
     from .data import TaskData
 
-NOT_INPUTS = frozenset({"target", "targets", "teacher", "altered"})
+NOT_INPUTS = frozenset({"target", "targets", "teacher", "altered", "is_start"})
 """Features and parts of a batch that are not for the model."""
 
 
@@ -44,6 +46,7 @@ class TextRecipe:
         directions: names of the metrics, the main one first → whether higher is better; ``loss`` among them.
     """
 
+    is_divisible = True
     loss_of_guessing = 0.0
     unused_settings: tuple[str, ...] = ()
     """Settings that mean nothing to the task; given all the same, they are refused."""
@@ -78,13 +81,13 @@ class TextRecipe:
             UsageError: a setting means nothing to it.
             QuintetError: a checkpoint cannot be found.
         """
+        task = find_task(settings.task).name
         for item in dataclasses.fields(settings):
-            name = item.name
-            if name in cls.unused_settings and getattr(settings, name) != default_of(item):
-                raise UsageError(
-                    f"{flag(name)} means nothing to {find_task(settings.task).name}; leave it out. It is for text "
-                    "classification"
-                )
+            name, meant_for = item.name, item.metadata.get("tasks")
+            is_unused = name in cls.unused_settings or bool(meant_for and task not in meant_for)
+            if is_unused and getattr(settings, name) != default_of(item):
+                known = " and ".join(meant_for) if meant_for else "text classification"
+                raise UsageError(f"{flag(name)} means nothing to {task}; leave it out. It is for {known}")
         check_models(settings)
 
     def pipeline_of(self, model: Any) -> Any:
@@ -106,6 +109,19 @@ class TextRecipe:
         if bool(batch["attention_mask"].all()):
             del batch["attention_mask"]
         return batch
+
+    def padded_targets(self, features: Sequence[Features], shape: torch.Size) -> torch.Tensor:
+        """What each token is to be told by, where `padded` puts the token; int64 of its ``shape`` (batch, length)."""
+        targets = torch.full(shape, IGNORED, dtype=torch.int64)
+        for row, sample in enumerate(features):
+            count = len(sample["target"])
+            start = shape[1] - count if self.tokenizer.padding_side == "left" else 0
+            targets[row, start : start + count] = torch.from_numpy(sample["target"])
+        return targets
+
+    def vary(self, features: Sequence[Features], epoch: int, rows: np.ndarray) -> Sequence[Features]:
+        """The samples as they are: nothing about them changes from epoch to epoch."""
+        return features
 
     def optimizers(self, model: torch.nn.Module) -> Mapping[str, Sequence[ParameterGroup]]:
         """One optimizer over all trainable weights."""

@@ -94,12 +94,7 @@ class TokenClassificationRecipe(TextRecipe):
     def collate(self, features: Sequence[Features]) -> Batch:
         """Padded ids and targets, each (batch, length)."""
         batch = self.padded(features)
-        targets = torch.full(batch["input_ids"].shape, IGNORED, dtype=torch.int64)
-        for row, sample in enumerate(features):
-            count = len(sample["target"])
-            start = targets.shape[1] - count if self.tokenizer.padding_side == "left" else 0
-            targets[row, start : start + count] = torch.from_numpy(sample["target"])
-        batch["targets"] = targets
+        batch["targets"] = self.padded_targets(features, batch["input_ids"].shape)
         return batch
 
     def count(self, batch: Batch) -> float:
@@ -120,7 +115,7 @@ class TokenClassificationRecipe(TextRecipe):
                 logits.flatten(0, 1),
                 targets.flatten(),
                 ignore_index=IGNORED,
-                label_smoothing=self.settings.label_smoothing,
+                label_smoothing=self.settings.label_smoothing or 0.0,
                 reduction="sum",
             )
         right = ((logits.argmax(-1) == targets) & is_word).sum(1) / is_word.sum(1).clamp(min=1)  # (batch,)

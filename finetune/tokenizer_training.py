@@ -1,10 +1,12 @@
 """A tokenizer trained on the texts of a training split: the same one in every process and on every run.
 
-Five kinds. ``wordlevel``: lower-case words and punctuation marks, and each Chinese character by itself; what is rare
+Six kinds. ``wordlevel``: lower-case words and punctuation marks, and each Chinese character by itself; what is rare
 is one unknown word. ``byte-bpe``: pieces of words merged from bytes (Sennrich et al. 2016, Radford et al. 2019), so
-that nothing is unknown. ``byte-words``: bytes, with a space before every word; there is nothing to train. For networks
-that write, and give back what they read: ``cased-bpe``, like ``byte-bpe`` with letters as they are, and ``characters``,
-of which those never seen are one unknown character. WordPiece and Unigram are left out: trained twice, they differ.
+that nothing is unknown. ``masked-bpe``: the same of single words and punctuation marks, spaces aside, with a token for
+a masked word: what stands beside a mask is read as it is beside any word. ``byte-words``: bytes, with a space before
+every word; there is nothing to train. For networks that write, and give back what they read: ``cased-bpe``, like
+``byte-bpe`` with letters as they are, and ``characters``, of which those never seen are one unknown character.
+WordPiece and Unigram are left out: trained twice, they differ.
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_toke
 from ..pipelines.errors import DataError, UsageError
 from ..pipelines.tokenization import TextTokenizer
 
-PADDING, UNKNOWN, START, SEPARATOR = "[PAD]", "[UNK]", "[CLS]", "[SEP]"
+PADDING, UNKNOWN, START, SEPARATOR, MASK = "[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"
 
 # Padding first, so that its id is 0.
 SPECIAL_TOKENS = [PADDING, UNKNOWN, START, SEPARATOR]
@@ -29,13 +31,16 @@ BEGINNING, END = "<s>", "</s>"
 WRITING_TOKENS = [PADDING, UNKNOWN, BEGINNING, END]
 """Special tokens of the kinds for networks that write."""
 
-Kind = Literal["wordlevel", "byte-bpe", "byte-words", "cased-bpe", "characters"]
+Kind = Literal["wordlevel", "byte-bpe", "masked-bpe", "byte-words", "cased-bpe", "characters"]
 
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
 WRITING_KINDS: tuple[Kind, ...] = ("cased-bpe", "characters")
 
 NUM_BYTES = 256
+
+BYTES_PER_WORD = 5
+"""Of a word or mark with the space before it, in English and Chinese; by it limits made for words are set."""
 
 WORD = (
     r"\p{Han}"  # Chinese has no spaces
@@ -45,7 +50,7 @@ WORD = (
     r"|[[\p{L}\p{M}\p{N}]&&[^\p{Han}]]+(?:[-&][[\p{L}\p{M}\p{N}]&&[^\p{Han}]]+)*"  # AL-AIN
     r"|\S"  # punctuation
 )
-"""What one word is for ``byte-words``, near to how the Penn Treebank splits English."""
+"""What one word is for ``byte-words`` and ``masked-bpe``, near to how the Penn Treebank splits English."""
 
 # From this many texts on, a word seen once is left to the unknown word, whose vector is thereby trained; of fewer texts
 # it would take most words away.
@@ -59,13 +64,14 @@ def train_tokenizer(
     max_length: int | None,
     *,
     has_token_types: bool = False,
+    begins_texts: bool = False,
     ends_texts: bool = False,
 ) -> TextTokenizer:
     """A tokenizer for these texts, with padding id 0; the same texts in the same order give the same one.
 
-    With ``wordlevel`` and ``byte-words`` a text stands alone, and the texts of a pair are joined by [SEP]; with
-    ``byte-bpe`` a text begins with [CLS] and ends with [SEP], as BERT has it. With ``cased-bpe`` and ``characters`` it
-    stands alone, or ends with </s>.
+    With ``wordlevel`` and ``byte-words`` a text stands alone; the texts of a pair are joined by [SEP], or by nothing
+    where token types tell them apart; with ``byte-bpe`` and ``masked-bpe`` a text begins with [CLS] and ends
+    with [SEP], as BERT has it. With ``cased-bpe`` and ``characters`` it stands alone, or ends with </s>.
 
     Args:
         texts: read once, in a stream.
@@ -73,6 +79,7 @@ def train_tokenizer(
         vocab_size: the most entries, special tokens included; few texts give fewer.
         max_length: the most tokens of a text, kept in the tokenizer's files; None for no limit.
         has_token_types: whether it marks the second text of a pair with token type 1.
+        begins_texts: for ``cased-bpe`` and ``characters``: whether it puts <s> before a text.
         ends_texts: for ``cased-bpe`` and ``characters``: whether it puts </s> behind a text.
 
     Raises:
@@ -81,7 +88,7 @@ def train_tokenizer(
     """
     if kind not in KINDS:
         raise UsageError(f"tokenizer kind is '{kind}', expected one of {', '.join(KINDS)}.")
-    smallest = len(SPECIAL_TOKENS) + (1 if kind in ("wordlevel", "characters") else NUM_BYTES)
+    smallest = len(SPECIAL_TOKENS) + (kind == "masked-bpe") + (1 if kind in ("wordlevel", "characters") else NUM_BYTES)
     if vocab_size < smallest:
         raise UsageError(f"vocab_size is {vocab_size}, expected at least {smallest} for a {kind} tokenizer.")
     stream = iter(texts)
@@ -92,24 +99,34 @@ def train_tokenizer(
     if kind == "byte-words":
         tokenizer = _byte_words()
     elif kind == "wordlevel":
-        tokenizer = _train_words(every_text, vocab_size, 2 if len(first_texts) == ENOUGH_TEXTS else 1)
+        min_frequency = 2 if len(first_texts) == ENOUGH_TEXTS else 1
+        tokenizer = _train_words(every_text, vocab_size, min_frequency, has_token_types)
     elif kind == "characters":
         tokenizer = _collect_characters(every_text, vocab_size)
     elif kind == "cased-bpe":
         tokenizer = _train_cased_bytes(every_text, vocab_size)
+    elif kind == "masked-bpe":
+        tokenizer = _train_masked_bytes(every_text, vocab_size)
     else:
         tokenizer = _train_bytes(every_text, vocab_size)
     if kind in WRITING_KINDS:
-        if ends_texts:
-            end = [(END, tokenizer.token_to_id(END))]
+        if begins_texts or ends_texts:
+            before, after = f"{BEGINNING} " * begins_texts, f" {END}" * ends_texts
             tokenizer.post_processor = processors.TemplateProcessing(
-                single=f"$A {END}", pair=f"$A {END} $B {END}", special_tokens=end
+                single=f"{before}$A{after}",
+                pair=f"{before}$A{after} $B{after}",
+                special_tokens=[(token, tokenizer.token_to_id(token)) for token in (BEGINNING, END)],
             )
         return TextTokenizer.from_backend(tokenizer, _writing_settings(max_length))
-    return TextTokenizer.from_backend(tokenizer, _settings(max_length, has_token_types))
+    settings = _settings(max_length, has_token_types)
+    if kind == "byte-words":
+        settings["tokens_per_word"] = BYTES_PER_WORD
+    if kind == "masked-bpe":
+        settings["mask_token"] = MASK
+    return TextTokenizer.from_backend(tokenizer, settings)
 
 
-def _train_words(texts: Iterator[str], vocab_size: int, min_frequency: int) -> Tokenizer:
+def _train_words(texts: Iterator[str], vocab_size: int, min_frequency: int, has_token_types: bool) -> Tokenizer:
     tokenizer = Tokenizer(models.WordLevel({}, unk_token=UNKNOWN))
     # Lower case, no accents, no control characters, spaces around Chinese characters.
     tokenizer.normalizer = normalizers.BertNormalizer()
@@ -118,7 +135,8 @@ def _train_words(texts: Iterator[str], vocab_size: int, min_frequency: int) -> T
         vocab_size=vocab_size, min_frequency=min_frequency, special_tokens=SPECIAL_TOKENS, show_progress=False
     )
     tokenizer.train_from_iterator(texts, trainer)
-    tokenizer.post_processor = _template(tokenizer, single="$A", pair=f"$A {SEPARATOR} $B:1")
+    pair = "$A $B:1" if has_token_types else f"$A {SEPARATOR} $B:1"
+    tokenizer.post_processor = _template(tokenizer, single="$A", pair=pair)
     return tokenizer
 
 
@@ -130,6 +148,32 @@ def _train_bytes(texts: Iterator[str], vocab_size: int) -> Tokenizer:
         vocab_size=vocab_size,
         min_frequency=2,
         special_tokens=SPECIAL_TOKENS,
+        initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
+        show_progress=False,
+    )
+    tokenizer.train_from_iterator(texts, trainer)
+    template = _template(
+        tokenizer, single=f"{START} $A {SEPARATOR}", pair=f"{START} $A {SEPARATOR} $B:1 {SEPARATOR}:1"
+    )
+    # The space before a word is part of its first token, but of no answer or entity that begins with it.
+    tokenizer.post_processor = processors.Sequence([processors.ByteLevel(trim_offsets=True), template])
+    return tokenizer
+
+
+def _train_masked_bytes(texts: Iterator[str], vocab_size: int) -> Tokenizer:
+    """As `_train_bytes`, of words that each have a space before them, whatever stands before them in the text.
+
+    Else "[MASK]." would be read otherwise than "film.": a tokenizer takes a text apart at a special token, and puts a
+    space before what follows.
+    """
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.normalizer = normalizers.Sequence([normalizers.NFC(), normalizers.Lowercase()])
+    tokenizer.pre_tokenizer = _spaced_words()
+    tokenizer.decoder = decoders.Sequence([decoders.ByteLevel(), decoders.Strip(" ", 1, 0)])
+    trainer = trainers.BpeTrainer(
+        vocab_size=vocab_size,
+        min_frequency=2,
+        special_tokens=[*SPECIAL_TOKENS, MASK],
         initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
         show_progress=False,
     )
@@ -178,16 +222,22 @@ def _byte_words() -> Tokenizer:
     vocabulary = {token: index for index, token in enumerate([*SPECIAL_TOKENS, *letters])}
     tokenizer = Tokenizer(models.BPE(vocabulary, []))
     tokenizer.normalizer = normalizers.NFC()
-    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+    tokenizer.pre_tokenizer = _spaced_words()
+    tokenizer.decoder = decoders.ByteLevel()
+    tokenizer.add_special_tokens(SPECIAL_TOKENS)
+    # A question and its context; [CLS] is the place of "no answer".
+    tokenizer.post_processor = _template(tokenizer, single="$A", pair=f"{START} $A {SEPARATOR} $B:1")
+    return tokenizer
+
+
+def _spaced_words() -> pre_tokenizers.PreTokenizer:
+    """Splits a text into words and marks, as bytes, each with a space before it."""
+    return pre_tokenizers.Sequence(
         [
             pre_tokenizers.Split(Regex(WORD), "removed", invert=True),
             pre_tokenizers.ByteLevel(add_prefix_space=True, use_regex=False),
         ]
     )
-    tokenizer.decoder = decoders.ByteLevel()
-    tokenizer.add_special_tokens(SPECIAL_TOKENS)
-    tokenizer.post_processor = _template(tokenizer, single="$A", pair=f"$A {SEPARATOR} $B:1")
-    return tokenizer
 
 
 def _letters_of_bytes() -> list[str]:

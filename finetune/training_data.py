@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..pipelines.tasks import Task
+from ..pipelines.tasks import Task, in_languages, task_options
 from .settings import FinetuneSettings
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ def load_task_data(settings: FinetuneSettings, task: Task, rows: Any, *, rejecte
 
     return load_data(
         settings.dataset if rows is None else rows,
-        task=task,
+        task=in_languages(task, task_options(settings.task)),
         columns=settings.columns or None,
         config=settings.dataset_config,
         train_split=settings.train_split,
@@ -45,6 +45,7 @@ def load_task_data(settings: FinetuneSettings, task: Task, rows: Any, *, rejecte
         label_names=settings.label_names or None,
         max_rows=settings.max_rows,
         problem_type=settings.problem_type,
+        text_unit=settings.text_unit,
     )
 
 

@@ -7,7 +7,7 @@ and ``postprocess`` (the model's output -> the answer). Batching is in ``batchin
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
@@ -98,6 +98,11 @@ class Pipeline(ABC):
     def tokenizer(self) -> Any:
         """The tokenizer of the network."""
         return self.checkpoint.tokenizer
+
+    @property
+    def languages(self) -> Mapping[str, str]:
+        """Between which languages it translates, as far as that is settled: ``src_lang`` and ``tgt_lang``."""
+        return {}
 
     @property
     def device(self) -> torch.device:

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import copy
 import inspect
+import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,6 +28,8 @@ from .weights import WEIGHTS_FILE, fit_weights, read_weights
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+GENERATION_FILE = "generation_config.json"
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
@@ -64,6 +67,7 @@ class Checkpoint:
         tokenizer: makes the batches that the model reads.
         light: whether it was loaded without transformers.
         revision: commit of the Hub repository; None for others.
+        generation: where ``light``, content of ``generation_config.json``: how it writes unless asked otherwise.
     """
 
     name: str
@@ -73,6 +77,7 @@ class Checkpoint:
     tokenizer: TextTokenizer
     light: bool
     revision: str | None = None
+    generation: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def device(self) -> torch.device:
@@ -160,6 +165,8 @@ def load_checkpoint(
     if family is not None:
         for file in (WEIGHTS_FILE, TOKENIZER_FILE, TOKENIZER_SETTINGS_FILE):
             place.fetch(file)
+        if family.rewrites:
+            place.fetch(GENERATION_FILE)
         if light and not new_head:
             return _load_light(place, raw, family, tokenizer, device, number_format)
     from .transformers_loading import load_model, load_tokenizer
@@ -270,7 +277,28 @@ def _load_light(
         tokenizer=text_tokenizer,
         light=True,
         revision=place.revision,
+        generation=_generation_config(place),
     )
+
+
+def _generation_config(place: Place) -> dict[str, Any]:
+    """How the checkpoint writes unless asked otherwise; empty where it does not say.
+
+    Raises:
+        WeightsError: the file is not a JSON object.
+    """
+    path = place.folder / GENERATION_FILE
+    if not path.is_file():
+        return {}
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise WeightsError(
+            f"{GENERATION_FILE} of checkpoint '{place.name}' is not JSON ({error}); fetch the checkpoint again."
+        ) from error
+    if not isinstance(found, Mapping):
+        raise WeightsError(f"{GENERATION_FILE} of checkpoint '{place.name}' is no JSON object; fetch it again.")
+    return {name: value for name, value in found.items() if value is not None}
 
 
 def _light_config(raw: Mapping[str, Any], family: Family, name: str) -> CheckpointConfig:

@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from .tokenization import TextTokenizer
 
 
+MOST_SHARED = 128
+"""Words, or pieces of words, of the context that neighbouring windows share at most, unless asked otherwise."""
+
+
 @dataclass(frozen=True, slots=True)
 class ContextTokens:
     """The tokens of a context, or of a part of it; int32 ``(tokens,)`` each.
@@ -141,8 +145,7 @@ def context_windows(
         UsageError: the tokenizer cannot tell where its tokens stand in the text.
     """
     has_context_first = tokenizer.padding_side == "left"
-    null_id = tokenizer.as_transformers.cls_token_id
-    null_id = null_id if isinstance(null_id, int) else None
+    null_id = tokenizer.class_id
     pieces = [split_text(question.context) for question in questions]
     pairs = [(question.question, piece) for question, of in zip(questions, pieces, strict=True) for piece in of]
     if has_context_first:
@@ -153,7 +156,9 @@ def context_windows(
         # Each piece is read before the next one is encoded: what the tokenizer gives takes far more memory.
         framed = _join([_read(piece, next(encoded), int(not has_context_first), max_question) for piece in of_context])
         room = max_length - len(framed.before) - len(framed.after)
-        shared = _default_stride(max_length, room) if stride is None else stride
+        shared = stride
+        if shared is None:
+            shared = _default_stride(max_length, room, MOST_SHARED * tokenizer.tokens_per_word)
         _check_room(framed, room, shared, max_length)
         windows.append(list(_windows(framed, question.context, room, shared, null_id)))
     return windows
@@ -238,13 +243,13 @@ def _join(pieces: Sequence[_Framed]) -> _Framed:
     return replace(whole, body=Encoded(ids, types or None), tokens=tokens, characters=num_characters)
 
 
-def _default_stride(max_length: int, room: int) -> int:
-    """How many tokens neighbouring windows share, of the ``room`` that they have for the context.
+def _default_stride(max_length: int, room: int, most: int) -> int:
+    """How many tokens neighbouring windows share, of the ``room`` that they have for the context; ``most`` at most.
 
-    >>> _default_stride(384, 300), _default_stride(64, 40), _default_stride(64, 30)
+    >>> _default_stride(384, 300, 128), _default_stride(64, 40, 128), _default_stride(64, 30, 128)
     (128, 32, 15)
     """
-    stride = min(max_length // 2, 128)
+    stride = min(max_length // 2, most)
     return stride if stride < room else room // 2
 
 

@@ -2,7 +2,8 @@
 
 Models of transformers decode by their own ``generate`` (see ``generation.py``), which takes seeds from here. A network
 of our own needs no ``generate``: with the two methods of `StatefulLanguageModel` it is decoded by `decode_steps` under
-the same options, at the same cost for every token.
+the same options, at the same cost for every token; one with those of `StatefulEncoderDecoder` also by the beam search
+in ``beam_search.py``.
 
 **The rule of seeds.** With a seed each sequence is drawn by a generator of its own, which is started from the seed, the
 prompt's tokens and the number of the sequence among those of its prompt. So the text depends neither on the size or
@@ -29,6 +30,23 @@ class StatefulLanguageModel(Protocol):
 
     def step(self, input_ids: torch.Tensor, state: Any) -> tuple[torch.Tensor, Any]:
         """Logits ``(batch, vocab)`` of the token after ``input_ids`` ``(batch, length)``, and the state after them."""
+        ...
+
+
+@runtime_checkable
+class StatefulEncoderDecoder(Protocol):
+    """A network that reads a text and then writes another one, token after token."""
+
+    def encode(self, input_ids: torch.Tensor, attention_mask: torch.Tensor | None = None) -> Any:
+        """The state before the first written token, of texts ``(batch, length)`` with 1 in the mask at their tokens."""
+        ...
+
+    def step(self, input_ids: torch.Tensor, state: Any) -> tuple[torch.Tensor, Any]:
+        """Logits ``(batch, vocab)`` of the token after ``input_ids`` ``(batch, steps)``, and the state after them."""
+        ...
+
+    def reorder(self, state: Any, rows: torch.Tensor) -> Any:
+        """The state of the texts ``rows``, int64 (any number,), in this order; a text may come several times."""
         ...
 
 
@@ -114,7 +132,7 @@ def penalise(scores: torch.Tensor, seen: torch.Tensor, penalty: float) -> torch.
 
 
 def decode_steps(
-    model: StatefulLanguageModel,
+    model: StatefulLanguageModel | StatefulEncoderDecoder,
     state: Any,
     prompts: Sequence[Sequence[int]],
     rules: DecodingRules,

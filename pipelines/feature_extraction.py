@@ -87,7 +87,7 @@ class FeatureExtractionPipeline(Pipeline):
     options = FeatureExtractionOptions()
 
     def __init__(self, checkpoint: Checkpoint, **settings: Any) -> None:
-        if checkpoint.light:
+        if checkpoint.light and hasattr(checkpoint.model, "classifier"):
             raise UsageError(
                 f"checkpoint '{checkpoint.name}' is a {checkpoint.config.model_type} classifier, which gives no "
                 "vectors of tokens; for one vector of a text use pipeline('sentence-similarity')."
@@ -143,7 +143,8 @@ class FeatureExtractionPipeline(Pipeline):
 
     def size(self, item: Any) -> int:
         """Characters, counted more often the more numbers come of each while it waits: about 256 MB at most."""
-        hidden = getattr(self.checkpoint.model.config, "hidden_size", 768)
+        config = getattr(self.checkpoint.model, "config", None)  # a plain network of ours has none
+        hidden = getattr(config, "hidden_size", 768)
         return super().size(item) * max(1, hidden // 64)
 
 
@@ -155,7 +156,8 @@ def without_head(checkpoint: Checkpoint) -> Checkpoint:
 
 def hidden_states(checkpoint: Checkpoint, rows: Sequence[Encoded]) -> torch.Tensor:
     """The last hidden states ``(batch, length, hidden)``, padding on the right; of an encoder-decoder its decoder's."""
-    return checkpoint.outputs(padded_batch(checkpoint.tokenizer, rows, side="right"))[0]
+    outputs = checkpoint.outputs(padded_batch(checkpoint.tokenizer, rows, side="right"))
+    return outputs if checkpoint.light else outputs[0]
 
 
 def whole(encoded: Encoded) -> CountedWindow:

@@ -7,7 +7,7 @@ iterable as input, and one bad text does not end the run.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, TypedDict
@@ -16,12 +16,13 @@ import numpy as np
 import torch
 
 from .base import ItemOutput, Pipeline, WindowOutput, token_limits
-from .batching import BatchLimits, Sample
+from .batching import Batcher, BatchLimits, Sample
 from .call_options import check_count, merge_options
 from .encodings import Encoded, cut
 from .errors import InputError, UsageError
+from .selected_tokens import has_separate_head, head_at
 from .text_inputs import is_single_text, read_one_text
-from .token_batches import checked_output, padded_batch
+from .token_batches import NOT_FINITE, checked_output, padded_batch
 from .windows import encode_as_asked
 
 # The model gives a number for each word of its vocabulary at each token: 256 MB a batch on a CPU, 2 GB elsewhere.
@@ -96,6 +97,40 @@ class Candidates:
     text_places: list[int]
 
 
+@dataclass(frozen=True, slots=True)
+class MaskedText:
+    """A text, or a part of one, of which some tokens have been masked.
+
+    Attributes:
+        encoded: with the masks.
+        places: where in ``encoded`` they are, ascending.
+        words: ids of the tokens that stood there.
+    """
+
+    encoded: Encoded
+    places: Sequence[int]
+    words: Sequence[int]
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """What the model thinks of the words behind the masks of a `MaskedText`, arrays ``(masks,)``.
+
+    Attributes:
+        part: which words.
+        losses: minus the natural logarithm of the word's probability, float32.
+        ranks: how many words it holds to be more probable, int64.
+        words: the most probable word's id, int64.
+        scores: its probability, float32.
+    """
+
+    part: MaskedText
+    losses: np.ndarray
+    ranks: np.ndarray
+    words: np.ndarray
+    scores: np.ndarray
+
+
 class FillMaskPipeline(Pipeline):
     """Fills the masks of texts.
 
@@ -138,8 +173,8 @@ class FillMaskPipeline(Pipeline):
         Raises:
             UsageError: the tokenizer has none.
         """
-        mask_id = self.tokenizer.as_transformers.mask_token_id
-        if not isinstance(mask_id, int):
+        mask_id = self.tokenizer.mask_id
+        if mask_id is None:
             raise UsageError(
                 f"the tokenizer of checkpoint '{self.checkpoint.name}' has no mask token; use a checkpoint that was "
                 "trained to fill masks, such as distilbert/distilroberta-base."
@@ -170,15 +205,72 @@ class FillMaskPipeline(Pipeline):
         They are picked here, since those of the whole vocabulary would fill the memory while they wait.
         """
         windows: list[MaskedWindow] = [sample.features for sample in samples]
-        batch = padded_batch(self.tokenizer, [window.encoded for window in windows], side="right")
-        logits = self.checkpoint.logits(batch)  # (batch, length, vocab)
         outputs: list[WindowOutput | InputError] = []
-        for row, window in enumerate(windows):
-            of_masks = logits[row, window.places].float()  # (masks, vocab)
+        logits = self._logits_of_masks([window.encoded for window in windows], [window.places for window in windows])
+        for window, of_masks in zip(windows, logits, strict=True):
             scores, token_ids = _best(of_masks.softmax(dim=-1), window.settings)
             context = Candidates(token_ids, window.text_ids, window.text_places)
             outputs.append(checked_output(scores, len(window.encoded), context))
         return outputs
+
+    def judge(self, texts: Iterable[str], mask: Callable[[Encoded], Sequence[MaskedText]]) -> Iterator[list[Judgement]]:
+        """What the model thinks of words that are known: of each text a judgement of each part.
+
+        Args:
+            texts: whole, without masks.
+            mask: cuts a text into parts that the model takes, and masks these.
+
+        Raises:
+            InputError: the model's output is not finite.
+        """
+
+        def samples(items: Sequence[str]) -> list[list[Sample]]:
+            encoded = self.tokenizer.encode(items)
+            return [[Sample(part, len(part.encoded)) for part in mask(each)] for each in encoded]
+
+        for outcome in Batcher(samples, self._judge, self.limits, self.size).stream(texts):
+            if isinstance(outcome, InputError):
+                raise outcome
+            yield outcome
+
+    def _judge(self, samples: Sequence[Sample]) -> list[Judgement | InputError]:
+        parts: list[MaskedText] = [sample.features for sample in samples]
+        logits = self._logits_of_masks([part.encoded for part in parts], [part.places for part in parts])
+        found: list[Judgement | InputError] = []
+        for part, of_masks in zip(parts, logits, strict=True):
+            right = torch.tensor(part.words, device=of_masks.device)[:, None]  # (masks, 1)
+            log_probabilities = of_masks.log_softmax(dim=-1)
+            of_right = log_probabilities.gather(1, right)
+            best, words = log_probabilities.max(dim=-1)
+            ranks = (log_probabilities > of_right).sum(-1)
+            judgement = Judgement(
+                part,
+                losses=-of_right[:, 0].cpu().numpy(),
+                ranks=ranks.cpu().numpy(),
+                words=words.cpu().numpy(),
+                scores=best.exp().cpu().numpy(),
+            )
+            is_finite = bool(np.isfinite(judgement.losses).all())
+            found.append(judgement if is_finite else InputError(NOT_FINITE))
+        return found
+
+    def _logits_of_masks(self, rows: Sequence[Encoded], places: Sequence[Sequence[int]]) -> Sequence[torch.Tensor]:
+        """Float32 ``(masks, vocab)`` for each row: logits of the tokens at ``places``."""
+        batch = padded_batch(self.tokenizer, rows, side="right")
+        where = torch.zeros(batch["input_ids"].shape, dtype=torch.bool)
+        for row, of_row in enumerate(places):
+            where[row, list(of_row)] = True
+        where = where.to(self.device)
+        if self._has_separate_head:
+            with head_at(self.model, where):
+                logits = self.checkpoint.logits(batch)[0]  # (masks of the batch, vocab)
+        else:
+            logits = self.checkpoint.logits(batch)[where]
+        return logits.float().split([len(of_row) for of_row in places])
+
+    @cached_property
+    def _has_separate_head(self) -> bool:
+        return has_separate_head(self.model)
 
     def postprocess(self, output: ItemOutput, settings: FillMaskOptions) -> list[MaskFill] | list[list[MaskFill]]:
         """The words for the mask, best first; of a text with several masks a list for each."""
@@ -210,7 +302,7 @@ class FillMaskPipeline(Pipeline):
         ids = encoded.input_ids
         places = [place for place, token_id in enumerate(ids) if token_id == self.mask_id]
         if not places:
-            mask = self.tokenizer.as_transformers.mask_token
+            mask = self.tokenizer.token_text(self.mask_id)
             raise InputError(f"the text has no mask; write {mask} where a word is to be filled in.")
         limit = self.tokenizer.max_length
         if limit is None or len(encoded) <= limit:

@@ -21,7 +21,16 @@ import torch
 
 from .base import WindowOutput
 from .batching import BatchLimits, Sample
-from .decoding import DecodingRules, StatefulLanguageModel, decode_steps, draw, restrict, sequence_generator
+from .beam_search import BeamRules, beam_search
+from .decoding import (
+    DecodingRules,
+    StatefulEncoderDecoder,
+    StatefulLanguageModel,
+    decode_steps,
+    draw,
+    restrict,
+    sequence_generator,
+)
 from .errors import InputError, WeightsError
 from .generation_options import SAMPLING, Budget, WritingPlan
 
@@ -134,44 +143,97 @@ def write_tokens(checkpoint: Checkpoint, prompt: Prompt) -> Iterator[int]:
 def _write_stepwise(
     checkpoint: Checkpoint, prompts: Sequence[Prompt], plan: WritingPlan, budget: Budget
 ) -> list[Written]:
+    if isinstance(checkpoint.model, StatefulEncoderDecoder) and plan.beams > 1:
+        return _search_beams(checkpoint, checkpoint.model, prompts, plan, budget)
     rows = [prompt for prompt in prompts for _ in range(plan.sequences)]
     texts: list[list[int]] = [[] for _ in rows]
     for given in _steps(checkpoint, rows, plan, budget):
         for text, token in zip(texts, given, strict=True):
             if token is not None:
                 text.append(token)
-    count = plan.sequences
+    count, start = plan.sequences, _decoder_start(checkpoint)
     return [
-        Written(prompt.ids, texts[index * count : (index + 1) * count], prompt.source)
+        Written(prompt.ids if start is None else [start], texts[index * count : (index + 1) * count], prompt.source)
         for index, prompt in enumerate(prompts)
     ]
+
+
+def _decoder_start(checkpoint: Checkpoint) -> int | None:
+    """The token with which a light encoder-decoder begins to write; None of a network that continues its prompt."""
+    if not isinstance(checkpoint.model, StatefulEncoderDecoder):
+        return None
+    return int(checkpoint.config.raw["decoder_start_token_id"])
+
+
+def _encoded(checkpoint: Checkpoint, model: StatefulEncoderDecoder, prompts: Sequence[Prompt]) -> Any:
+    """The state of an encoder-decoder that has read the prompts."""
+    batch = checkpoint.tokenizer.pad([{"input_ids": prompt.ids} for prompt in prompts], side="right")
+    return model.encode(**{name: tensor.to(checkpoint.device) for name, tensor in batch.items()})
+
+
+def _search_beams(
+    checkpoint: Checkpoint,
+    model: StatefulEncoderDecoder,
+    prompts: Sequence[Prompt],
+    plan: WritingPlan,
+    budget: Budget,
+) -> list[Written]:
+    start, stop = _decoder_start(checkpoint) or 0, plan.stop
+    with _finite():
+        found = beam_search(
+            model,
+            _encoded(checkpoint, model, prompts),
+            len(prompts),
+            start,
+            plan.rules(budget),
+            BeamRules(
+                plan.beams,
+                plan.parameters.get("length_penalty", 1.0),
+                plan.parameters.get("early_stopping", False),
+            ),
+            device=checkpoint.device,
+            is_finished=None if stop is None else stop.is_at_end,
+        )
+    return [
+        Written([start], texts[: plan.sequences], prompt.source) for prompt, texts in zip(prompts, found, strict=True)
+    ]
+
+
+@contextlib.contextmanager
+def _finite() -> Iterator[None]:
+    """Turns the error of decoding that the output is not finite into ours."""
+    try:
+        yield
+    except ValueError as error:
+        if "not finite" not in str(error):
+            raise
+        raise InputError(NOT_FINITE) from error
 
 
 def _steps(
     checkpoint: Checkpoint, rows: Sequence[Prompt], plan: WritingPlan, budget: Budget
 ) -> Iterator[list[int | None]]:
-    model = checkpoint.model
-    if not isinstance(model, StatefulLanguageModel):
+    model: Any = checkpoint.model
+    stop = plan.stop
+    ids = [row.ids for row in rows]
+    start = _decoder_start(checkpoint)
+    if not isinstance(model, StatefulLanguageModel | StatefulEncoderDecoder):
         raise WeightsError(
             f"checkpoint '{checkpoint.name}' writes no text: expected a network with start and step, or a model of "
             "transformers with generate; choose another checkpoint."
         )
-    stop = plan.stop
-    ids = [row.ids for row in rows]
-    try:
+    with _finite():
         yield from decode_steps(
             model,
-            model.start(len(rows)),
-            ids,
+            _encoded(checkpoint, model, rows)
+            if isinstance(model, StatefulEncoderDecoder)
+            else model.start(len(rows)),
+            ids if start is None else [[start]] * len(rows),
             plan.rules(budget),
             device=checkpoint.device,
             generators=_generators(plan, ids),
             is_finished=lambda text: stop is not None and stop.is_at_end(text),
         )
-    except ValueError as error:
-        if "not finite" not in str(error):
-            raise
-        raise InputError(NOT_FINITE) from error
 
 
 def _generators(plan: WritingPlan, rows: Sequence[Sequence[int]]) -> list[torch.Generator] | None:

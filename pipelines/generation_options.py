@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from .decoding import DecodingRules
+from .decoding import DecodingRules, StatefulEncoderDecoder
 from .errors import InputError, UsageError, WeightsError
 from .text_pieces import StopStrings
 
@@ -26,6 +26,9 @@ SAMPLING = ("temperature", "top_k", "top_p", "min_p", "typical_p", "epsilon_cuto
 STATEFUL = ("do_sample", "temperature", "top_k", "top_p", "min_p", "repetition_penalty", "num_return_sequences")
 STATEFUL_OPTIONS = (*LENGTHS, *STATEFUL, "eos_token_id", "bos_token_id", "pad_token_id", "stop_strings", "num_beams")
 """Options that networks of our own know, which have no ``generate``."""
+
+REWRITING_OPTIONS = (*STATEFUL_OPTIONS, "length_penalty", "early_stopping")
+"""Of those among them that read a text and write another one."""
 
 GENERATE_OPTIONS = (
     *LENGTHS,
@@ -205,7 +208,7 @@ def make_plan(
     if configuration is not None:
         own = _plain(configuration.to_diff_dict()) | own
     if checkpoint.light:
-        _check_stateful(own, checkpoint.name)
+        _check_stateful(own, checkpoint)
     set_lengths = {name: settled.pop(name) for name in LENGTHS if settled.get(name) is not None}
     asked = {name: own.pop(name) for name in LENGTHS if name in own}
     lengths = _settle_lengths(asked, set_lengths, defaults)
@@ -252,7 +255,9 @@ def _of_checkpoint(checkpoint: Checkpoint) -> dict[str, Any]:
     """
     if checkpoint.light:
         raw = checkpoint.config.raw
-        return {name: raw[name] for name in ("bos_token_id", "eos_token_id", "pad_token_id") if name in raw}
+        tokens = {name: raw[name] for name in ("bos_token_id", "eos_token_id", "pad_token_id") if name in raw}
+        known = REWRITING_OPTIONS if isinstance(checkpoint.model, StatefulEncoderDecoder) else STATEFUL_OPTIONS
+        return tokens | {name: value for name, value in checkpoint.generation.items() if name in known}
     model: Any = checkpoint.model
     if getattr(model, "generation_config", None) is None or not hasattr(model, "generate"):
         raise WeightsError(
@@ -271,14 +276,21 @@ def _raw_decode(checkpoint: Checkpoint) -> Callable[[Any], str]:
     return lambda ids: checkpoint.tokenizer.decode(ids, skip_special_tokens=False, clean_up_spaces=False)
 
 
-def _check_stateful(own: Mapping[str, Any], name: str) -> None:
-    strange = [option for option in own if option not in STATEFUL_OPTIONS]
+def _check_stateful(own: Mapping[str, Any], checkpoint: Checkpoint) -> None:
+    name, rewrites = checkpoint.name, isinstance(checkpoint.model, StatefulEncoderDecoder)
+    known = REWRITING_OPTIONS if rewrites else STATEFUL_OPTIONS
+    strange = [option for option in own if option not in known]
     if strange:
         raise UsageError(
             f"{strange[0]} means nothing to '{name}', a network that is decoded token by token; it knows "
-            f"{', '.join(sorted(STATEFUL_OPTIONS))}."
+            f"{', '.join(sorted(known))}."
         )
-    if (own.get("num_beams") or 1) > 1:
+    if rewrites and (own.get("num_beams") or 1) > 1 and own.get("do_sample"):
+        raise UsageError(
+            f"num_beams is {own['num_beams']} and do_sample is True, but '{name}' follows the most probable beginnings "
+            "or draws one; leave one of them out."
+        )
+    if (own.get("num_beams") or 1) > 1 and not rewrites:
         raise UsageError(
             f"num_beams is {own['num_beams']}, but '{name}' carries one state and follows one beginning; leave it out."
         )

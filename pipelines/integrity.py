@@ -22,7 +22,9 @@ _SHA256, _SHA1 = re.compile(r"[0-9a-f]{64}"), re.compile(r"[0-9a-f]{40}")
 _ANSWERING = re.compile(
     r"config\.json|.+\.safetensors|.+\.index\.json|pytorch_model.*\.bin|.+\.py"
     r"|tokenizer.*\.json|special_tokens_map\.json|added_tokens\.json|vocab\..+|merges\.txt|.+\.model"
+    r"|modules\.json|sentence_bert_config\.json|config_sentence_transformers\.json"
 )
+_STEP = re.compile(r"\d_\w+/(?:config\.json|model\.safetensors)")
 _CHUNK = 1 << 20  # bytes read at a time
 
 
@@ -68,10 +70,14 @@ def matches(path: str | Path, *, size: int | None, blob_id: str | None, lfs_sha2
 def answering_files(folder: Path) -> dict[str, str]:
     """The sha256 of each file of a checkpoint on which its answers depend: configuration, weights, tokenizer, code.
 
+    Of a sentence-transformers folder these are also the steps behind the network, some in folders of their own.
+
     Pictures, cards, facts and logs are not among them.
     """
-    files = sorted(path for path in folder.iterdir() if path.is_file() and _ANSWERING.fullmatch(path.name))
-    return {path.name: sha256(path) for path in files}
+    found = [path.name for path in folder.iterdir() if _ANSWERING.fullmatch(path.name)]
+    within = [path.relative_to(folder).as_posix() for path in folder.glob("[0-9]_*/*")]
+    names = sorted([*found, *(name for name in within if _STEP.fullmatch(name))])
+    return {name: sha256(folder / name) for name in names if (folder / name).is_file()}
 
 
 def check_cached(path: Path, repository: str, file: str, *, anew: bool = False) -> None:

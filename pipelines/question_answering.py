@@ -9,7 +9,7 @@ tokenizer puts it; version 4 looked at the first token, which in XLNet is one of
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -31,6 +31,8 @@ MAX_LENGTH = 384
 @dataclass(frozen=True)
 class QuestionAnsweringOptions:
     """What a call may ask for; numbers of tokens, unless said otherwise.
+
+    Where tokens are bytes the defaults are 5 times as many, which is as much text; see `TextTokenizer.tokens_per_word`.
 
     Attributes:
         top_k: answers to each question, best first.
@@ -124,7 +126,7 @@ class QuestionAnsweringPipeline(Pipeline):
         given = {name: value for name, value in options.items() if name not in ignored}
         if "topk" in given:
             given = {"top_k": given.pop("topk"), **given}
-        merged = merge_options(self.options, given, self.option_names)
+        merged = merge_options(self.__dict__.get("options") or self._defaults(), given, self.option_names)
         limit = self.checkpoint.tokenizer.max_length
         if limit is not None and (merged.max_seq_len or 0) > limit:
             raise UsageError(
@@ -167,7 +169,11 @@ class QuestionAnsweringPipeline(Pipeline):
         """Logits ``(2, length)`` of each sample, for the starts and the ends."""
         rows = [sample.features.encoded for sample in samples]
         outputs = self.checkpoint.outputs(padded_batch(self.checkpoint.tokenizer, rows, side="right"))
-        logits = torch.stack([outputs.start_logits, outputs.end_logits], dim=1).float().cpu().numpy()
+        if self.checkpoint.light:
+            scores = outputs.transpose(1, 2)  # (batch, 2, length)
+        else:
+            scores = torch.stack([outputs.start_logits, outputs.end_logits], dim=1)
+        logits = scores.float().cpu().numpy()
         return [
             checked_output(values[:, : sample.length], sample.length, sample.features)
             for values, sample in zip(logits, samples, strict=True)
@@ -198,6 +204,13 @@ class QuestionAnsweringPipeline(Pipeline):
             texts = [getattr(item, "question_text", None), getattr(item, "context_text", None)]
         return max(1, sum(len(text) for text in texts if isinstance(text, str)))
 
+    def _defaults(self) -> QuestionAnsweringOptions:
+        """The options of a call that says nothing, for the tokens of this checkpoint."""
+        each, options = self.checkpoint.tokenizer.tokens_per_word, self.options
+        return replace(
+            options, max_answer_len=each * options.max_answer_len, max_question_len=each * options.max_question_len
+        )
+
     def _windows(self, items: Sequence[Any], settings: QuestionAnsweringOptions) -> list[list[ContextWindow]]:
         return context_windows(
             self.checkpoint.tokenizer,
@@ -209,4 +222,5 @@ class QuestionAnsweringPipeline(Pipeline):
 
     def _max_length(self, settings: QuestionAnsweringOptions) -> int:
         """Tokens of a window."""
-        return settings.max_seq_len or min(self.checkpoint.tokenizer.max_length or MAX_LENGTH, MAX_LENGTH)
+        most = MAX_LENGTH * self.checkpoint.tokenizer.tokens_per_word
+        return settings.max_seq_len or min(self.checkpoint.tokenizer.max_length or most, most)

@@ -11,14 +11,22 @@ import glob
 import gzip
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO, cast
 
 from .errors import DataError
+from .parallel_texts import group_parallel, language_of
 
 FORMATS = ("csv", "tsv", "json", "jsonl", "parquet", "arrow", "txt", "conll", "conllu")
 """The formats that are read; each but parquet and arrow also gzipped, with a second ending ``.gz``."""
+
+PARALLEL = "parallel"
+"""The format of several files whose lines belong together, see ``parallel_texts.py``."""
+
+TEXT_UNITS = ("lines", "documents", "blocks")
+"""What a row of a txt file can be: each line that is not blank; each text between blank lines, with its line breaks; or
+a piece of some thousand characters of the one long text that the file is, of which nothing is left out."""
 
 _ENDINGS = {f".{name}": name for name in FORMATS} | {
     ".ndjson": "jsonl",
@@ -54,17 +62,26 @@ class DataFile:
         format: one of `FORMATS`.
         split: ``train``, ``validation`` or ``test`` where its name or folder says so.
         label: name of its class folder, where the file is one text of a folder of class folders.
+        text_unit: what a row of a txt file is, one of `TEXT_UNITS`.
+        parallel: of the format `PARALLEL` the files that belong together, (language, path) each; ``path`` is the first.
     """
 
     path: str
     format: str
     split: str | None = None
     label: str | None = None
+    text_unit: str = "lines"
+    parallel: tuple[tuple[str, str], ...] = ()
 
     @property
     def name(self) -> str:
-        """Its base name, without any directory."""
-        return base_name(self.path)
+        """Its base name, without any directory; of files that belong together all of them."""
+        return ",".join(base_name(path) for _, path in self.parallel) or base_name(self.path)
+
+    @property
+    def parts(self) -> dict[str, DataFile]:
+        """The files that belong together, by their languages."""
+        return {language: DataFile(path, "txt") for language, path in self.parallel}
 
     def open(self) -> BinaryIO:
         """Its bytes, unzipped if it is gzipped.
@@ -140,8 +157,18 @@ def find_files(source: str | Path) -> list[DataFile]:
     raise DataError(f"there is no file or folder '{text}'; {_near(path)}")
 
 
+def find_parallel(paths: Iterable[str | Path]) -> list[DataFile]:
+    """Files whose lines belong together, each group as one; of the others none."""
+    groups = group_parallel(map(str, paths))
+    return [
+        DataFile(files[0], PARALLEL, split_of(base_name(files[0])), parallel=tuple(group.items()))
+        for group in groups
+        for files in [list(group.values())]
+    ]
+
+
 def _require_format(path: str) -> str:
-    found = file_format(path)
+    found = file_format(path) or ("txt" if language_of(path) else None)
     if found is None:
         raise DataError(f"'{base_name(path)}' has no ending that stands for a format; expected {_listed(FORMATS)}")
     return found
@@ -207,7 +234,11 @@ def _files_inside(entries: list[Path], split: str | None = None) -> list[DataFil
     tables = _data_files((entry for entry in entries if entry.is_file()), split)
     if texts and len({file.label for file in texts}) > 1:
         return texts
-    if tables:
-        return tables
+    parallel = [
+        replace(file, split=split or file.split)
+        for file in find_parallel(entry for entry in entries if entry.is_file())
+    ]
+    if tables or parallel:
+        return [file for file in tables if file.format != "txt"] or parallel or tables
     # The layout of a cloned Hub repository keeps its files in data/.
     return next((_files_inside(contents[entry]) for entry in folders if entry.name == "data"), [])

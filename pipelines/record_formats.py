@@ -14,7 +14,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, BinaryIO, cast
 
 from .errors import DataError
+from .plain_text import read_plain_text
 from .record_rows import BadRow, Record, Rows, check_columns, chosen, invalid_byte, not_utf8, shown
+from .squad_format import articles_start, is_article, questions
 from .tagged_formats import read_tagged_lines
 
 DELIMITERS = {"csv": ",", "tsv": "\t"}
@@ -26,8 +28,12 @@ _JSON_BLOCK = 1 << 20  # characters read at a time from a JSON list
 _ARROW_ROWS = 1000  # rows of a parquet or arrow file that are in memory at a time
 
 
-def read_file(stream: BinaryIO, source: str, format: str, columns: Sequence[str] | None = None) -> Rows:
+def read_file(
+    stream: BinaryIO, source: str, format: str, columns: Sequence[str] | None = None, *, text_unit: str = "lines"
+) -> Rows:
     """The rows of an open file in one of `record_files.FORMATS`, with only ``columns`` if given.
+
+    ``text_unit``, one of `record_files.TEXT_UNITS`, says what a row of a txt file is.
 
     Raises:
         DataError: the file is empty or broken as a whole, or a table lacks one of ``columns``.
@@ -39,7 +45,7 @@ def read_file(stream: BinaryIO, source: str, format: str, columns: Sequence[str]
     if format == "json":
         return _read_json(stream, source, columns)
     if format == "txt":
-        return _read_lines(stream, source, columns)
+        return read_plain_text(_text(stream, source, newline=""), source, columns, text_unit)
     if format in ("conll", "conllu"):
         return read_tagged_lines(_text_lines(stream, source), source, columns, universal=format == "conllu")
     return _read_arrow(stream, source, format, columns)
@@ -71,17 +77,6 @@ def _text(stream: BinaryIO, source: str, newline: str | None = None) -> io.TextI
 
 def _text_lines(stream: BinaryIO, source: str) -> Iterator[str]:
     return iter(_text(stream, source))
-
-
-def _read_lines(stream: BinaryIO, source: str, columns: Sequence[str] | None) -> Rows:
-    for number, line in enumerate(_text_lines(stream, source), 1):
-        text = line.rstrip("\n")
-        if not text.strip():
-            continue  # a blank line is no text; the numbers of the other rows stay those of their lines
-        if (byte := invalid_byte(text)) is not None:
-            yield BadRow(source, number, not_utf8(byte, None), shown(text))
-        else:
-            yield Record(chosen({"text": text}, columns, source), source, number)
 
 
 # --- csv and tsv --------------------------------------------------------------------------------------------------
@@ -223,14 +218,18 @@ def _json_type(value: Any) -> str:
 
 
 def _read_json(stream: BinaryIO, source: str, columns: Sequence[str] | None) -> Rows:
-    """A list of objects, an object that holds one such list (``{"data": […]}``) or a list for each column, or JSON
-    lines under a wrong name. Only lists and JSON lines are read without holding the file in memory."""
+    """A list of objects, an object that holds one such list (``{"data": […]}``) or a list for each column, the articles
+    of SQuAD, or JSON lines under a wrong name. Only lists, articles and JSON lines are read without holding the file in
+    memory, and articles only where the file begins with them."""
     text = _text(stream, source)
     first = text.readline(_JSON_BLOCK)  # a list is often all on one line, which may be too long for memory
     while first and not first.strip():
         first = text.readline(_JSON_BLOCK)
     if first.lstrip().startswith("["):
         yield from _read_json_list(first, text, source, columns)
+        return
+    if (place := articles_start(first)) is not None:
+        yield from _read_questions(_read_json_list(first[place:], text, source, None), source, columns)
         return
     if not first.endswith("\n"):
         first += text.readline()
@@ -246,8 +245,30 @@ def _read_json(stream: BinaryIO, source: str, columns: Sequence[str] | None) -> 
     if second is not None:
         yield from _read_json_lines(itertools.chain([first, second], text), source, columns)
         return
-    for number, value in enumerate(_rows_of_document(document, source), 1):
+    rows = _rows_of_document(document, source)
+    if any(map(is_article, rows)):
+        articles = (_json_row(value, source, number, None) for number, value in enumerate(rows, 1))
+        yield from _read_questions(articles, source, columns)
+        return
+    for number, value in enumerate(rows, 1):
         yield _json_row(value, source, number, columns)
+
+
+def _read_questions(articles: Iterable[Record | BadRow], source: str, columns: Sequence[str] | None) -> Rows:
+    """The questions of SQuAD's articles, counted through the file; one of what is no article is a bad row."""
+    number = 0
+    for article in articles:
+        if isinstance(article, BadRow):
+            number += 1
+            yield BadRow(source, number, article.reason, article.raw)
+            continue
+        found = questions(article.values) if is_article(article.values) else ("it is no article with 'paragraphs'",)
+        for row in found:
+            number += 1
+            if isinstance(row, str):
+                yield BadRow(source, number, row, shown(json.dumps(article.values, ensure_ascii=False)))
+            else:
+                yield _json_row(row, source, number, columns)
 
 
 def _rows_of_document(document: Any, source: str) -> Iterable[Any]:

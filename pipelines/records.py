@@ -10,10 +10,12 @@ quick to start as running over a text.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Literal
 
 from .errors import DataError
+from .parallel_texts import read_parallel
 from .record_files import FORMATS, DataFile, file_format, find_files, is_url
 from .record_formats import read_file, read_text
 from .record_rows import BadRow, Record
@@ -70,11 +72,21 @@ def read_data_file(file: DataFile, *, columns: Sequence[str] | None = None) -> I
     Raises:
         DataError: as for `read_records`.
     """
+    if file.parallel:
+        with ExitStack() as streams:
+            opened = {
+                language: (part.name, streams.enter_context(part.open())) for language, part in file.parts.items()
+            }
+            try:
+                yield from read_parallel(opened, file.name, columns)
+            except (OSError, EOFError) as error:
+                raise DataError(f"{file.name} cannot be read to their ends ({error}); are they whole?") from error
+        return
     with file.open() as stream:
         try:
             if file.label is not None:
                 yield from read_text(stream, file.name, file.label, columns)
             else:
-                yield from read_file(stream, file.name, file.format, columns)
+                yield from read_file(stream, file.name, file.format, columns, text_unit=file.text_unit)
         except (OSError, EOFError, UnicodeError) as error:  # a truncated .gz, a lost connection, broken UTF-16
             raise DataError(f"{file.name} cannot be read to its end ({error}); is it whole?") from error

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from .errors import DataError, InputError, unknown_name
+from .nested_columns import MARK, nested_names, value_at
 from .record_files import DataFile, file_format, find_files, is_url
 from .record_formats import read_file
 from .record_rows import BadRow, Record
@@ -124,7 +125,8 @@ def _rows_of(records: Iterable[Record | BadRow], task: Task, columns: Mapping[st
             yield InputRow({}, InputError(record.reason, source=record.place), record.source, record.row)
             continue
         if found is None:
-            found = find_text_columns(list(record.values), task, columns, source=record.source)
+            names = [name for column, cell in record.values.items() for name in nested_names(column, cell) or [column]]
+            found = find_text_columns(names, task, columns, source=record.source)
         yield InputRow(record.values, _item(record, found), record.source, record.row)
 
 
@@ -132,7 +134,7 @@ def _item(record: Record, columns: Mapping[str, str]) -> Any:
     """What the pipeline is given for a row: a text, or a dict of the task's columns where there are several."""
     item = {}
     for ours, theirs in columns.items():
-        value = record.values.get(theirs)
+        value = value_at(record.values, theirs)
         if value is None or value == "":
             return InputError(f"column '{theirs}' is empty, expected a text.", source=record.place)
         item[ours] = value
@@ -159,9 +161,10 @@ def find_text_columns(
     found: dict[str, str] = {}
     for column in _read_columns(task):
         if column.name in given:
-            if given[column.name] not in names:
+            theirs = given[column.name] if given[column.name] in names else _by_name(names, [given[column.name]])
+            if theirs is None:
                 raise _missing(given[column.name], column, names, source)
-            found[column.name] = given[column.name]
+            found[column.name] = theirs
             continue
         if not column.required and given:
             continue
@@ -186,7 +189,8 @@ def _needed(task: Task) -> list[Column]:
 
 
 def _by_name(names: Sequence[str], wanted: Sequence[str]) -> str | None:
-    by_case = {name.casefold(): name for name in reversed(names)}
+    by_case = {name.rpartition(MARK)[2].casefold(): name for name in reversed(names)}  # of translation.en also en
+    by_case |= {name.casefold(): name for name in reversed(names)}
     return next((by_case[name] for name in wanted if name in by_case), None)
 
 

@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .checkpoint_sources import Place
-from .errors import WeightsError
+from .checkpoint_sources import CONFIG_FILE, Place
+from .errors import UsageError, WeightsError
 from .weights import PICKLE_FILES, WEIGHTS_FILE, read_weights
 
 if TYPE_CHECKING:
@@ -131,6 +131,52 @@ def read_sentence_settings(checkpoint: Checkpoint) -> SentenceSettings:
         default_prompt=library.get("default_prompt_name"),
         similarity=similarity,
     )
+
+
+def write_sentence_settings(settings: SentenceSettings, folder: Path) -> None:
+    """Writes the small files from which `read_sentence_settings`, and sentence-transformers, read ``settings`` again.
+
+    Raises:
+        UsageError: there are linear layers among them, whose weights are not written here.
+    """
+    if settings.steps:
+        raise UsageError(
+            "a checkpoint with Dense layers behind the pooling cannot be written; start from an encoder without them."
+        )
+    modules = [("", "Transformer"), ("1_Pooling", "Pooling")]
+    if settings.normalize:
+        modules.append(("2_Normalize", "Normalize"))  # has no file, and so no folder
+    listed = [
+        {"idx": index, "name": str(index), "path": path, "type": f"sentence_transformers.models.{kind}"}
+        for index, (path, kind) in enumerate(modules)
+    ]
+    config = json.loads((folder / CONFIG_FILE).read_text(encoding="utf-8"))
+    pooling = {key: name == settings.pooling for key, name in _POOLING_KEYS.items()}
+    library = {
+        "prompts": dict(settings.prompts or {}),
+        "default_prompt_name": settings.default_prompt,
+        "similarity_fn_name": settings.similarity,
+    }
+    (folder / "1_Pooling").mkdir(exist_ok=True)
+    for file, content in (
+        ("modules.json", listed),
+        ("1_Pooling/config.json", {"word_embedding_dimension": vector_size(config), **pooling}),
+        ("sentence_bert_config.json", {"max_seq_length": settings.max_length, "do_lower_case": settings.is_lower}),
+        ("config_sentence_transformers.json", library),
+    ):
+        text = json.dumps(content, indent=2, ensure_ascii=False)
+        (folder / file).write_text(text + "\n", encoding="utf-8")
+
+
+def vector_size(config: Mapping[str, Any]) -> int:
+    """How many numbers a model with this ``config.json`` gives for a token.
+
+    >>> vector_size({"hidden_size": 200, "bidirectional": True}), vector_size({"d_model": 512})
+    (400, 512)
+    """
+    names = ("hidden_size", "d_model", "dim", "n_embd")
+    size = next((int(config[name]) for name in names if config.get(name) is not None), 0)
+    return 2 * size if config.get("bidirectional") is True else size
 
 
 def _modules(content: Any, name: str) -> list[tuple[str, str]]:

@@ -22,6 +22,7 @@ from .call_options import check_choice, check_count, merge_options
 from .errors import InputError, UsageError
 from .feature_extraction import CountedWindow, encode_counted, hidden_states, without_head
 from .models.pooling import max_pool, mean_pool
+from .models.recurrent import PooledEncoder
 from .sentence_settings import POOLINGS, SentenceSettings, read_sentence_settings
 from .text_inputs import checked_text, is_single_text, read_text_input
 from .token_batches import checked_output, padded_batch
@@ -96,6 +97,7 @@ class SentenceSimilarityPipeline(Pipeline):
     Args:
         checkpoint: model and tokenizer; a head is left out. Of a classifier of our own families the vector is what its
             last layer reads.
+        sentences: how vectors are made; None for what the checkpoint's files say.
         settings: ``batch_size``, ``on_error``, and the fields of `SentenceOptions`.
     """
 
@@ -105,8 +107,9 @@ class SentenceSimilarityPipeline(Pipeline):
     sure_columns = 0
     options = SentenceOptions()
 
-    def __init__(self, checkpoint: Checkpoint, **settings: Any) -> None:
-        self.sentences: SentenceSettings = read_sentence_settings(checkpoint)
+    def __init__(self, checkpoint: Checkpoint, *, sentences: SentenceSettings | None = None, **settings: Any) -> None:
+        self.sentences = sentences or read_sentence_settings(checkpoint)
+        self._is_classifier = checkpoint.light and hasattr(checkpoint.model, "classifier")
         super().__init__(without_head(checkpoint), **settings)
 
     def embed(self, texts: str | Iterable[str], **options: Any) -> np.ndarray:
@@ -134,7 +137,7 @@ class SentenceSimilarityPipeline(Pipeline):
                 f"prompt_name is '{merged.prompt_name}'; checkpoint '{self.checkpoint.name}' has "
                 f"{', '.join(prompts) or 'no prompts'}."
             )
-        if merged.pooling is not None and self.checkpoint.light:
+        if merged.pooling is not None and self._is_classifier:
             raise UsageError(
                 f"pooling is {merged.pooling!r}, but checkpoint '{self.checkpoint.name}' is a "
                 f"{self.checkpoint.config.model_type} classifier with a pooling of its own; leave pooling out."
@@ -153,8 +156,7 @@ class SentenceSimilarityPipeline(Pipeline):
         """
         inputs = [read_sentences(item) for item in items]
         texts = [self._prompted(text, settings) for each in inputs for text in each.texts]
-        limits = (settings.max_length, self.sentences.max_length, self.tokenizer.max_length)
-        limit = min((limit for limit in limits if limit is not None), default=None)
+        limit = self._limit(settings)
         encoded = iter(encode_counted(self.tokenizer, texts, limit, is_cut=settings.truncation))
         pooling = settings.pooling or self.sentences.pooling
         samples: list[list[Sample]] = []
@@ -166,6 +168,21 @@ class SentenceSimilarityPipeline(Pipeline):
             ]
             samples.append([Sample(window, len(window.window.encoded)) for window in windows])
         return samples
+
+    def preprocess(self, texts: Sequence[str], **options: Any) -> list[Encoded]:
+        """The texts as the model is trained on them: with the checkpoint's prompt, cut to what it takes.
+
+        Args:
+            texts: the texts.
+            options: as in a call.
+
+        Raises:
+            InputError: a text has no token.
+        """
+        settings = self.read_options(options)
+        prompted = [self._prompted(text, settings) for text in texts]
+        windows = encode_counted(self.tokenizer, prompted, self._limit(settings), is_cut=True)
+        return [of_text[0].encoded for of_text in windows]
 
     def forward(self, samples: Sequence[Sample]) -> list[WindowOutput | InputError]:
         """The vector of each window, float32 ``(hidden,)``."""
@@ -229,28 +246,30 @@ class SentenceSimilarityPipeline(Pipeline):
 
     def _merged(self, output: ItemOutput, places: Sequence[int], settings: SentenceOptions) -> np.ndarray:
         of_windows = [output.windows[place] for place in places]
-        if (settings.pooling or self.sentences.pooling) == "max" and not self.checkpoint.light:
+        if (settings.pooling or self.sentences.pooling) == "max" and not self._is_classifier:
             return np.max(of_windows, axis=0)
         return merge_windows(of_windows, [output.lengths[place] for place in places])
 
     def _pooled(self, windows: Sequence[CountedWindow], pooling: str) -> torch.Tensor:
         """One vector for each window, ``(batch, hidden)``."""
         rows = [window.encoded for window in windows]
-        if self.checkpoint.light:
+        if self._is_classifier:
             return self._read_by_classifier(rows)
         hidden = hidden_states(self.checkpoint, rows).float()  # (batch, length, hidden)
-        if pooling == "cls":
-            return hidden[:, 0]
-        if pooling == "last":
-            return torch.stack([of_row[len(row) - 1] for of_row, row in zip(hidden, rows, strict=True)])
         counts = torch.zeros(hidden.shape[:2], dtype=torch.bool)  # (batch, length)
         for of_row, window in zip(counts, windows, strict=True):
             of_row[window.counted] = True
-        counts = counts.to(hidden.device)
-        return max_pool(hidden, counts) if pooling == "max" else mean_pool(hidden, counts)
+        lengths = torch.tensor([len(row) for row in rows], device=hidden.device)
+        return pool_tokens(hidden, counts.to(hidden.device), lengths, pooling)
 
     def _read_by_classifier(self, rows: Sequence[Encoded]) -> torch.Tensor:
-        """What the last layer of a classifier of ours reads, ``(batch, features)``."""
+        """What the last layer of a classifier of ours reads, ``(batch, features)``.
+
+        Of one of pairs it is the vector of a text, before two of them are compared.
+        """
+        if isinstance(self.checkpoint.model, PooledEncoder):
+            batch = {name: tensor.to(self.device) for name, tensor in padded_batch(self.tokenizer, rows).items()}
+            return self.checkpoint.model.encode(batch["input_ids"], batch.get("attention_mask"))
         read: list[torch.Tensor] = []
         classifier: Any = self.checkpoint.model.classifier
         handle = classifier.register_forward_pre_hook(lambda _, inputs: read.append(inputs[0]))
@@ -265,6 +284,11 @@ class SentenceSimilarityPipeline(Pipeline):
         name = settings.prompt_name or self.sentences.default_prompt
         prompted = f"{(self.sentences.prompts or {}).get(name, '') if name else ''}{text}".strip()
         return prompted.lower() if self.sentences.is_lower else prompted
+
+    def _limit(self, settings: SentenceOptions) -> int | None:
+        """The most tokens of a window, special ones included."""
+        limits = (settings.max_length, self.sentences.max_length, self.tokenizer.max_length)
+        return min((limit for limit in limits if limit is not None), default=None)
 
     def _width(self) -> int:
         """How many numbers a vector has."""
@@ -292,6 +316,22 @@ def read_sentences(item: Any) -> SentenceInput:
         return SentenceInput("scores", [checked_text(item["source_sentence"], "a text as 'source_sentence'"), *texts])
     text, pair = read_text_input(item)
     return SentenceInput("vector", [text]) if pair is None else SentenceInput("score", [text, pair])
+
+
+def pool_tokens(hidden: torch.Tensor, counts: torch.Tensor, lengths: torch.Tensor, pooling: str) -> torch.Tensor:
+    """One vector for each text, ``(batch, features)``.
+
+    Args:
+        hidden: ``(batch, length, features)``, padding on the right.
+        counts: ``(batch, length)`` bool, True at the tokens that count.
+        lengths: tokens of each text, ``(batch,)``.
+        pooling: one of `POOLINGS`.
+    """
+    if pooling == "cls":
+        return hidden[:, 0]
+    if pooling == "last":
+        return hidden[torch.arange(len(hidden), device=hidden.device), lengths - 1]
+    return max_pool(hidden, counts) if pooling == "max" else mean_pool(hidden, counts)
 
 
 def unit_length(vectors: np.ndarray) -> np.ndarray:

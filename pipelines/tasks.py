@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import importlib
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from .errors import UsageError, unknown_name
@@ -22,17 +22,25 @@ class Column:
     Attributes:
         name: the task's own word for it; ``--columns name=theirs`` maps a data set's column to it.
         kind: what it holds: a text, the words of a text as a list (``tokens``; a text will do where there is nothing to
-            learn), a label, a label for each word (``tags``), or texts with their places in another one (``answers``).
+            learn), a label, a label for each word (``tags``), texts with their places in another one (``answers``), or
+            the one text among all of the column that is to be found (``document``).
         role: whether the task reads it or is to find it out; training needs every ``target``.
         required: whether the task can do without it when running.
+        is_learnt: whether training and measuring need it; None where that is so for a target and whatever is required.
         synonyms: names under which public data sets keep it, tried in this order when none is given.
     """
 
     name: str
-    kind: Literal["text", "tokens", "label", "tags", "answers"]
+    kind: Literal["text", "tokens", "label", "tags", "answers", "document"]
     role: Literal["input", "target"] = "input"
     required: bool = True
     synonyms: tuple[str, ...] = ()
+    is_learnt: bool | None = None
+
+    @property
+    def needed_to_learn(self) -> bool:
+        """Whether training and measuring need it."""
+        return self.required or self.role == "target" if self.is_learnt is None else self.is_learnt
 
 
 @dataclass(frozen=True)
@@ -58,6 +66,8 @@ class Task:
         pattern: regular expression of names that mean this row and say options of it, which are the named groups.
         variants: Auto classes for checkpoints that the task takes with another head: (how class names of such models
             end, the Auto class).
+        untrained: why it has no recipe, where it never will.
+        text_unit: what a row of a plain text file is in training unless asked otherwise, see `record_files.TEXT_UNITS`.
     """
 
     name: str
@@ -76,6 +86,8 @@ class Task:
     accepts: tuple[str, ...] = ()
     variants: tuple[tuple[str, str], ...] = ()
     pattern: str = ""
+    untrained: str = ""
+    text_unit: Literal["lines", "documents", "blocks"] = "lines"
 
     def auto_model_for(self, architectures: Sequence[str]) -> str:
         """The Auto class that loads a checkpoint of these ``architectures``, as its ``config.json`` has them."""
@@ -99,6 +111,8 @@ class Task:
         Raises:
             UsageError: it has none.
         """
+        if self.untrained:
+            raise UsageError(f"{self.name} {self.untrained}.")
         if self.recipe is None:
             trained = ", ".join(task.name for task in TASKS if task.recipe is not None)
             raise UsageError(f"{self.name} can be run, but not trained or measured yet; tasks that can: {trained}.")
@@ -113,7 +127,7 @@ def _load(package: str, dotted: str) -> type:
 TASKS: tuple[Task, ...] = (
     Task(
         name="text-classification",
-        aliases=("sentiment", "sentiment-analysis"),
+        aliases=("sentiment", "sentiment-analysis", "sentence-pair", "paraphrase"),
         summary="one label, or scores of all labels, for a text or a pair of texts",
         pipeline="text_classification:TextClassificationPipeline",
         recipe="text_classification:TextClassificationRecipe",
@@ -167,13 +181,13 @@ TASKS: tuple[Task, ...] = (
         aliases=("qa", "extractive-qa"),
         summary="the part of a context that answers a question, with its place",
         pipeline="question_answering:QuestionAnsweringPipeline",
-        recipe=None,
+        recipe="question_answering:QuestionAnsweringRecipe",
         columns=(
             Column("question", "text", synonyms=("query",)),
             Column("context", "text", synonyms=("passage", "paragraph", "document")),
             Column("answers", "answers", "target"),
         ),
-        families=(),
+        families=("bidaf", "bert-tiny", "bert-mini", "bert-small"),
         default=("distilbert/distilbert-base-cased-distilled-squad@564e9b5",),  # transformers 4's own default
         metric="f1",
         pipeline_tag="question-answering",
@@ -186,9 +200,9 @@ TASKS: tuple[Task, ...] = (
         aliases=("masked-language-modeling",),
         summary="the words that best fill each mask of a text",
         pipeline="fill_mask:FillMaskPipeline",
-        recipe=None,
+        recipe="fill_mask:FillMaskRecipe",
         columns=(Column("text", "text", synonyms=("sentence", "content", "document", "body")),),
-        families=(),
+        families=("bert-tiny", "bert-mini", "bert-small"),
         default=("distilbert/distilroberta-base@fb53ab8",),
         metric="perplexity",
         pipeline_tag="fill-mask",
@@ -202,6 +216,8 @@ TASKS: tuple[Task, ...] = (
         summary="a vector for each token of a text",
         pipeline="feature_extraction:FeatureExtractionPipeline",
         recipe=None,
+        untrained="gives a vector for each token and has no target, so there is nothing to train or to measure; for "
+        "vectors of texts, which can be, use sentence-similarity",
         columns=(Column("text", "text", synonyms=("sentence", "content", "document", "body")),),
         families=(),
         default=("distilbert/distilbert-base-cased@6ea8117",),
@@ -217,13 +233,30 @@ TASKS: tuple[Task, ...] = (
         aliases=("embeddings",),
         summary="a vector for each text, or how alike two texts are",
         pipeline="sentence_similarity:SentenceSimilarityPipeline",
-        recipe=None,
+        recipe="sentence_similarity:SentenceSimilarityRecipe",
         columns=(
-            Column("text", "text", synonyms=("sentence", "sentence1", "content", "document", "body")),
-            Column("text_pair", "text", required=False, synonyms=("sentence2",)),
-            Column("score", "label", "target", required=False, synonyms=("similarity", "similarity_score")),
+            Column(
+                "text",
+                "text",
+                synonyms=("sentence", "sentence1", "anchor", "query", "question", "content", "document", "body"),
+            ),
+            Column(
+                "text_pair",
+                "text",
+                required=False,
+                synonyms=("sentence2", "positive"),
+                is_learnt=True,
+            ),
+            Column(
+                "score",
+                "label",
+                "target",
+                required=False,
+                synonyms=("similarity", "similarity_score", "label", "labels"),
+                is_learnt=False,
+            ),
         ),
-        families=(),
+        families=("rnn", "lstm", "gru"),
         default=(),
         metric="spearman",
         pipeline_tag="sentence-similarity",
@@ -237,7 +270,7 @@ TASKS: tuple[Task, ...] = (
         aliases=(),
         summary="scores of labels that come with the call, for a text",
         pipeline="zero_shot_classification:ZeroShotClassificationPipeline",
-        recipe=None,
+        recipe="zero_shot_classification:ZeroShotRecipe",
         columns=(
             Column("text", "text", synonyms=("sentence", "review", "content", "comment", "document", "body")),
             Column("label", "label", "target", required=False, synonyms=("labels", "class", "category")),
@@ -256,9 +289,18 @@ TASKS: tuple[Task, ...] = (
         aliases=("semantic-search",),
         summary="the documents that answer a query best",
         pipeline="text_ranking:TextRankingPipeline",
-        recipe=None,
-        columns=(Column("query", "text", synonyms=("question", "text", "search", "sentence")),),
-        families=(),
+        recipe="text_ranking:TextRankingRecipe",
+        columns=(
+            Column("query", "text", synonyms=("question", "anchor", "search", "text", "sentence")),
+            Column(
+                "document",
+                "document",
+                "target",
+                required=False,
+                synonyms=("passage", "context", "positive", "content", "body", "answer"),
+            ),
+        ),
+        families=("rnn", "lstm", "gru"),
         default=(),
         metric="recall@10",
         pipeline_tag="text-ranking",
@@ -273,13 +315,13 @@ TASKS: tuple[Task, ...] = (
         aliases=(),
         summary="whether one text follows another",
         pipeline="next_sentence_prediction:NextSentencePredictionPipeline",
-        recipe=None,
+        recipe="next_sentence_prediction:NextSentencePredictionRecipe",
         columns=(
             Column("text", "text", synonyms=("sentence1", "first", "premise")),
             Column("text_pair", "text", synonyms=("sentence2", "second", "next", "hypothesis")),
             Column("label", "label", "target", required=False, synonyms=("labels", "is_next")),
         ),
-        families=(),
+        families=("bert-tiny", "bert-mini", "bert-small"),
         default=(),
         metric="accuracy",
         pipeline_tag="text-classification",
@@ -292,29 +334,30 @@ TASKS: tuple[Task, ...] = (
         aliases=("text-completion",),
         summary="a text or a chat continued, as a whole or piece by piece",
         pipeline="text_generation:TextGenerationPipeline",
-        recipe=None,
+        recipe="text_generation:TextGenerationRecipe",
         columns=(Column("text", "text", synonyms=("prompt", "messages", "content", "document", "sentence", "story")),),
-        families=(),
+        families=("lstm-lm", "gru-lm", "gpt2-mini"),
         default=("HuggingFaceTB/SmolLM3-3B@a07cc9a",),
         metric="perplexity",
         pipeline_tag="text-generation",
         auto_model="AutoModelForCausalLM",
         architectures=("ForCausalLM", "LMHeadModel"),
         head="language model",
+        text_unit="blocks",
     ),
     Task(
         name="text2text-generation",
         aliases=("text-to-text",),
         summary="a text rewritten as another one, as the checkpoint was trained to",
         pipeline="text2text_generation:Text2TextGenerationPipeline",
-        recipe=None,
+        recipe="text2text_generation:Text2TextGenerationRecipe",
         columns=(
             Column("text", "text", synonyms=("input", "inputs", "source", "question", "prompt", "sentence")),
             Column("target", "text", "target", synonyms=("output", "targets", "label", "answer", "response")),
         ),
-        families=(),
+        families=("transformer-seq2seq", "lstm-seq2seq"),
         default=("google-t5/t5-base@686f1db",),  # transformers 4's own default, as of the two tasks below
-        metric="rouge",
+        metric="loss",
         pipeline_tag="text-generation",
         auto_model="AutoModelForSeq2SeqLM",
         architectures=("ForConditionalGeneration", "T5WithLMHeadModel"),
@@ -326,14 +369,14 @@ TASKS: tuple[Task, ...] = (
         aliases=("translate",),
         summary="a text in another language; translation_en_to_de names both",
         pipeline="translation:TranslationPipeline",
-        recipe=None,
+        recipe="translation:TranslationRecipe",
         columns=(
             Column("text", "text", synonyms=("source", "src", "sentence", "en")),
             Column("target", "text", "target", synonyms=("translation", "tgt", "reference", "de", "fr", "zh")),
         ),
-        families=(),
+        families=("transformer-seq2seq", "lstm-seq2seq"),
         default=("google-t5/t5-base@686f1db",),
-        metric="sacrebleu",
+        metric="loss",
         pipeline_tag="translation",
         auto_model="AutoModelForSeq2SeqLM",
         architectures=("MTModel",),
@@ -346,14 +389,14 @@ TASKS: tuple[Task, ...] = (
         aliases=("summarize",),
         summary="a long text in few sentences",
         pipeline="summarization:SummarizationPipeline",
-        recipe=None,
+        recipe="summarization:SummarizationRecipe",
         columns=(
             Column("text", "text", synonyms=("document", "article", "dialogue", "content", "body", "source")),
             Column("target", "text", "target", synonyms=("summary", "highlights", "abstract", "headline")),
         ),
-        families=(),
+        families=("transformer-seq2seq", "lstm-seq2seq"),
         default=("sshleifer/distilbart-cnn-12-6@a4f8f3e",),
-        metric="rouge",
+        metric="loss",
         pipeline_tag="summarization",
         auto_model="AutoModelForSeq2SeqLM",
         architectures=(),
@@ -384,6 +427,26 @@ def task_options(name: str) -> dict[str, str]:
     """
     match = next((match for task in TASKS if task.pattern and (match := re.fullmatch(task.pattern, name))), None)
     return match.groupdict() if match else {}
+
+
+def in_languages(task: Task, languages: Mapping[str, str]) -> Task:
+    """``task`` with its columns found under the names of languages, as data sets of translations have them.
+
+    Args:
+        task: the row.
+        languages: ``src_lang`` and ``tgt_lang``, as `task_options` gives them; where empty, the row is as it was.
+    """
+    codes = {"input": languages.get("src_lang"), "target": languages.get("tgt_lang")}
+
+    def named(column: Column) -> Column:
+        code = codes[column.role]
+        if code is None:
+            return column
+        # en_XX and eng_Latn may be called en and eng; no other language must be taken for it
+        names = dict.fromkeys((code, re.split("[-_]", code)[0]))
+        return replace(column, synonyms=(*names, *(name for name in column.synonyms if len(name) > 2)))
+
+    return replace(task, columns=tuple(map(named, task.columns)))
 
 
 def task_rows() -> list[dict[str, Any]]:

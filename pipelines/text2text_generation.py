@@ -175,6 +175,14 @@ class Text2TextGenerationPipeline(Pipeline):
         """The texts as token ids, neither cut nor split."""
         return [encoded.input_ids for encoded in self.checkpoint.tokenizer.encode(texts)]
 
+    def encode_targets(self, texts: Sequence[str]) -> list[list[int]]:
+        """Texts to be written as token ids, as the decoder is to give them in training."""
+        tokenizer = self.checkpoint.tokenizer
+        live: Any = tokenizer.transformers_tokenizer
+        if live is None:
+            return [encoded.input_ids for encoded in tokenizer.encode(texts)]
+        return [list(ids) for ids in live(text_target=list(texts), verbose=False)["input_ids"]]
+
     def prefix(self, settings: Any) -> str:
         """What is read before each text."""
         if settings.prefix is not None:

@@ -15,6 +15,7 @@ import numpy as np
 from .base import CALL_OPTIONS, ItemOutput, Pipeline, WindowOutput
 from .batching import Sample
 from .errors import InputError, UsageError, WeightsError, unknown_name
+from .models.families import own_family
 from .scripts import Script, find_script
 from .text_inputs import TextInput, is_single_text, read_text_input
 from .windows import encode_cut, merge_windows, shared_tokens, split_text
@@ -130,6 +131,8 @@ class TextClassificationPipeline(Pipeline):
         self._others = dict(others or {})
         self._loaded: dict[Script, Checkpoint] = {}
         super().__init__(checkpoint, **settings)
+        family = own_family(checkpoint.config.raw)
+        self._reads_pairs = family is not None and family.reads_pairs
         if self.options.neutral is not None:
             self._function(self.options)
 
@@ -165,7 +168,7 @@ class TextClassificationPipeline(Pipeline):
         Raises:
             InputError: an item is not a text, or has no token.
         """
-        inputs = [read_text_input(item) for item in items]
+        inputs = [self._read(item) for item in items]
         routes = [self._route(text.text) for text in inputs]
         samples: list[list[Sample]] = [[] for _ in inputs]
         for route in dict.fromkeys(routes):
@@ -188,7 +191,7 @@ class TextClassificationPipeline(Pipeline):
         Raises:
             InputError: an item is not a text.
         """
-        inputs = [read_text_input(item) for item in items]
+        inputs = [self._read(item) for item in items]
         encoded = self._encode(inputs, self.checkpoint.tokenizer, self.read_options(options))
         return [[window.features() for window in windows] for windows in encoded]
 
@@ -246,6 +249,20 @@ class TextClassificationPipeline(Pipeline):
         if isinstance(item, Mapping):
             return sum(len(value) for value in item.values() if isinstance(value, str))
         return super().size(item)
+
+    def _read(self, item: Any) -> TextInput:
+        """The text or pair of an input.
+
+        Raises:
+            InputError: it is neither, or a single text for a model that compares two.
+        """
+        text = read_text_input(item)
+        if text.pair is None and self._reads_pairs:
+            raise InputError(
+                f"checkpoint '{self.checkpoint.name}' compares two texts, and this is one; give "
+                "{'text': 'the one', 'text_pair': 'the other'}."
+            )
+        return text
 
     def _scores(self, output: ItemOutput, settings: TextClassificationOptions) -> tuple[np.ndarray, list[np.ndarray]]:
         """Scores ``(classes,)`` of the text, and of each of its windows."""

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from .tokenization import TextTokenizer
 
 
+NOT_FINITE = "the model's output is not finite (nan or infinite); try dtype='float32'."
+
+
 def padded_batch(
     tokenizer: TextTokenizer, rows: Sequence[Encoded], *, side: Literal["right"] | None = None
 ) -> dict[str, torch.Tensor]:
@@ -46,4 +49,4 @@ def checked_output(values: np.ndarray, length: int, context: Any = None) -> Wind
     """The output of one window, or an error where the model gave nan or infinity."""
     if np.isfinite(values).all():
         return WindowOutput(values, length, context)
-    return InputError("the model's output is not finite (nan or infinite); try dtype='float32'.")
+    return InputError(NOT_FINITE)

@@ -144,6 +144,32 @@ class TextTokenizer:
         """The token with which a text of a network that writes ends; None where there is none."""
         return self._special("eos_token")
 
+    @property
+    def mask_id(self) -> int | None:
+        """The token that stands for a word to be found; None where there is none."""
+        return self._special("mask_token")
+
+    @property
+    def class_id(self) -> int | None:
+        """The token that stands for a whole text, or a pair; None where there is none."""
+        return self._special("cls_token")
+
+    @property
+    def tokens_per_word(self) -> int:
+        """How many tokens a word has, roughly: 1, and more where they are bytes."""
+        settings = self.settings
+        if self.transformers_tokenizer is not None:
+            settings = self.transformers_tokenizer.init_kwargs
+        return int(settings.get("tokens_per_word", 1))
+
+    @property
+    def special_ids(self) -> frozenset[int]:
+        """Tokens that stand for no text, such as the one for padding."""
+        if self.transformers_tokenizer is not None:
+            return frozenset(self.transformers_tokenizer.all_special_ids)
+        added = self._backend.get_added_tokens_decoder() if self._backend is not None else {}
+        return frozenset(token_id for token_id, token in added.items() if token.special)
+
     def _special(self, role: str) -> int | None:
         if self.transformers_tokenizer is not None:
             return getattr(self.transformers_tokenizer, f"{role}_id")
@@ -183,16 +209,20 @@ class TextTokenizer:
                     "checkpoint with a fast tokenizer (tokenizer.json)."
                 )
             return self._encode_slowly(texts, pairs)  # type: ignore[arg-type]
-        # A tokenizer.json may ask for truncation and padding; both are ours to do.
-        if self._backend.truncation is not None:
-            self._backend.no_truncation()
-        if self._backend.padding is not None:
-            self._backend.no_padding()
+        self._leave_texts_whole(self._backend)
         inputs = list(texts) if pairs is None else list(zip(texts, pairs, strict=True))
         # The fast one leaves the offsets out.
         encode = self._backend.encode_batch if aligned else self._backend.encode_batch_fast
         encodings = encode(inputs, is_pretokenized=is_split)
         return [self._from_encoding(encoding, pairs is not None, aligned) for encoding in encodings]
+
+    @staticmethod
+    def _leave_texts_whole(backend: Tokenizer) -> None:
+        """A tokenizer.json may ask for truncation and padding; both are ours to do."""
+        if backend.truncation is not None:
+            backend.no_truncation()
+        if backend.padding is not None:
+            backend.no_padding()
 
     def windows(self, encoded: Encoded, max_length: int, stride: int) -> list[Encoded]:
         """The text as overlapping windows of at most ``max_length`` tokens, each with its special tokens.
@@ -341,6 +371,8 @@ class TextTokenizer:
         Read off one-letter texts, since a post-processor cannot be asked.
         """
         counts = {}
+        if self._backend is not None:
+            self._leave_texts_whole(self._backend)
         for is_pair in (False, True):
             if self._backend is not None:
                 probe = self._backend.encode("a", "a") if is_pair else self._backend.encode("a")

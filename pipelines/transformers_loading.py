@@ -29,6 +29,10 @@ if TYPE_CHECKING:
     from .tasks import Task
 
 
+SPAN_ENDS = ("start", "end")
+"""What the head of a question answering model scores; transformers builds it for as many as the labels."""
+
+
 def load_model(
     place: Place,
     raw: Mapping[str, Any],
@@ -59,6 +63,7 @@ def load_model(
     import transformers
 
     task = replace(task, auto_model=task.auto_model_for(raw.get("architectures") or ()))
+    new_head = new_head and task.auto_model != "AutoModel"  # which has none: all of it is body
     is_own = own_family(raw) is not None
     if is_own:
         register_families()
@@ -70,6 +75,8 @@ def load_model(
         kept_labels = label_names(config)
         if new_head:
             _set_labels(config, labels, problem_type)
+            if task.auto_model == "AutoModelForQuestionAnswering":
+                config.num_labels = len(SPAN_ENDS)
         model, report = getattr(transformers, task.auto_model).from_pretrained(
             source,
             config=config,

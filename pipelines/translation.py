@@ -63,7 +63,11 @@ class TranslationPipeline(Text2TextGenerationPipeline):
     def __init__(self, checkpoint: Checkpoint, **settings: Any) -> None:
         self._languages = languages(checkpoint)
         self._targets = target_tokens(checkpoint)
-        super().__init__(checkpoint, **settings)
+        # What a checkpoint of Quintet was trained for.
+        raw = checkpoint.config.raw
+        self._trained = {name: str(raw[name]) for name in ("src_lang", "tgt_lang") if raw.get(name)}
+        given: dict[str, Any] = self._trained | settings
+        super().__init__(checkpoint, **given)
         pairs = [name for name in self.task_parameters() if name.startswith("translation_")]
         options = self.options
         if pairs and not self._languages and options.prefix is None and not self.of_task(options):
@@ -83,7 +87,17 @@ class TranslationPipeline(Text2TextGenerationPipeline):
         for name, known in (("src_lang", self._languages), ("tgt_lang", self._languages or self._targets)):
             if known and options.get(name) is not None and options[name] not in known:
                 raise _unknown_language(name, str(options[name]), list(known), self.checkpoint.name)
+            # One pair of languages, and no token that asks for another.
+            trained = self._trained.get(name) if not known and not self.task_parameters() else None
+            if trained is not None and options.get(name) not in (None, trained):
+                raise _unknown_language(name, str(options[name]), [trained], self.checkpoint.name)
         return super().read_options(options)
+
+    @property
+    def languages(self) -> Mapping[str, str]:
+        """Between which languages it translates, as far as that is settled."""
+        pair = {"src_lang": self.options.src_lang, "tgt_lang": self.options.tgt_lang}
+        return {name: code for name, code in pair.items() if code is not None}
 
     def of_task(self, settings: TranslationOptions) -> dict[str, Any]:
         """What the checkpoint's configuration says for these languages, and the token that asks for the target."""
@@ -118,6 +132,13 @@ class TranslationPipeline(Text2TextGenerationPipeline):
             if live.src_lang != source:
                 live.src_lang = source
         return super().encode(texts, settings)
+
+    def encode_targets(self, texts: Sequence[str]) -> list[list[int]]:
+        """Texts to be written as token ids, with the target language's token where the checkpoint writes one."""
+        if self._languages and self.options.tgt_lang is not None:
+            live: Any = self.checkpoint.tokenizer.transformers_tokenizer
+            live.tgt_lang = self.options.tgt_lang
+        return super().encode_targets(texts)
 
 
 def languages(checkpoint: Checkpoint) -> Mapping[str, int]:

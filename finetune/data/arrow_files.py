@@ -16,11 +16,12 @@ import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from ...pipelines.errors import DataError
+from ...pipelines.nested_columns import stored_column
 from ...pipelines.records import BadRow, DataFile, is_url, read_data_file
 from .cells import Wanted
 from .rows import (
@@ -36,7 +37,7 @@ from .rows import (
     table_columns,
 )
 
-_LAYOUT = 1  # of the cached files; a change of what they hold needs a new number
+_LAYOUT = 2  # of the cached files; a change of what they hold needs a new number
 _END_BYTES = 1 << 16  # of each end of a file that go into its identity
 
 
@@ -58,6 +59,15 @@ class FileRows:
 
     def __init__(self, files: Sequence[DataFile], name: str) -> None:
         self.files, self.name = list(files), name
+
+    @property
+    def is_plain_text(self) -> bool:
+        """Whether all of it is plain text, of which `in_units` says what a row is."""
+        return all(file.format == "txt" and file.label is None for file in self.files)
+
+    def in_units(self, text_unit: str) -> FileRows:
+        """The same files with ``text_unit``, one of `record_files.TEXT_UNITS`, as a row of plain text."""
+        return FileRows([replace(file, text_unit=text_unit) for file in self.files], self.name)
 
     def sample(self) -> Sample:
         """A look at the first rows that can be read, and the class names that parquet and arrow files state.
@@ -137,20 +147,27 @@ class FileRows:
 
     def _records(self, wanted: Wanted) -> Iterator[Any]:
         for file in self.files:
-            yield from read_data_file(file, columns=list(wanted.columns.values()))
+            yield from read_data_file(file, columns=self._stored(wanted))
+
+    def _stored(self, wanted: Wanted) -> list[str]:
+        """The columns of the files in which the wanted ones stand."""
+        names = list(self.sample().values)
+        return list(dict.fromkeys(stored_column(theirs, names) for theirs in wanted.columns.values()))
 
     def _key(self, wanted: Wanted) -> str:
         parts = [
             _LAYOUT,
             dict(wanted.columns),
             dict(wanted.kinds),
-            [[file.label, *_identity(file)] for file in self.files],
+            [[file.label, file.text_unit, *_identity(file)] for file in self.files],
         ]
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]
 
 
 def _identity(file: DataFile) -> list[Any]:
     """What changes when the contents of the file change."""
+    if file.parallel:
+        return [[language, *_identity(part)] for language, part in file.parts.items()]
     if is_url(file.path):
         import fsspec
 

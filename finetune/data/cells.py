@@ -14,9 +14,11 @@ if TYPE_CHECKING:
     import pyarrow
 
 LABEL_KINDS = ("label", "tags")
+TEXT_KINDS = ("text", "document")
 
 _EXPECTED = {
     "text": "text",
+    "document": "text",
     "tokens": "a list of words, or words with spaces between",
     "label": "a label",
     "tags": "a list with a tag for each word, or tags with spaces between",
@@ -80,7 +82,7 @@ def holds(kind: str, found: pyarrow.DataType) -> bool:
 
     if kind == "label":
         return True
-    if kind == "text":
+    if kind in TEXT_KINDS:
         return is_text(found)
     is_list = types.is_list(found) or types.is_large_list(found) or types.is_fixed_size_list(found)
     if kind == "answers":
@@ -98,7 +100,7 @@ def cell(kind: str, value: Any, *, is_list: bool) -> Any:
         return None
     if kind == "label":
         return _label(value, is_list)
-    if kind == "text":
+    if kind in TEXT_KINDS:
         if isinstance(value, str):
             return value
     elif kind == "tokens":
@@ -112,7 +114,7 @@ def cell(kind: str, value: Any, *, is_list: bool) -> Any:
 
 def as_text(kind: str, value: Any) -> str | None:
     """The text that a cell counts as; None for a missing one."""
-    if value is None or kind == "text":
+    if value is None or kind in TEXT_KINDS:
         return value
     if kind == "tokens":
         return " ".join(value)

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ...pipelines.errors import DataError, UnknownNameError
+from ...pipelines.nested_columns import MARK
 from ...pipelines.tasks import Column, Task
 from .cells import LABEL_KINDS
 from .labels import LabelValueError, canonical_label
@@ -24,7 +25,7 @@ def find_columns(sample: Sample, task: Task, given: Mapping[str, str] | None, *,
 
     Args:
         sample: a look at the data.
-        task: says which columns are wanted; what is to be found out is always needed here.
+        task: says which columns are wanted, and which of them training needs.
         given: what the user said, task column -> the data set's column.
         source: name of the data set, for messages.
 
@@ -49,7 +50,7 @@ def find_columns(sample: Sample, task: Task, given: Mapping[str, str] | None, *,
             if theirs is None:
                 raise _missing(given[column.name], sample, task, source)
         else:
-            is_needed = column.required or column.role == "target"
+            is_needed = column.needed_to_learn
             if not is_needed and any(name in given for name in inputs):
                 continue
             theirs = _by_name(sample.names, [column.name, *column.synonyms])
@@ -66,7 +67,8 @@ def find_columns(sample: Sample, task: Task, given: Mapping[str, str] | None, *,
 
 def _by_name(found: Sequence[str], wanted: Sequence[str]) -> str | None:
     """The first of ``wanted`` that is in ``found``, as it is written there; exact spelling wins over case."""
-    by_case = {name.casefold(): name for name in reversed(found)}
+    by_case = {name.rpartition(MARK)[2].casefold(): name for name in reversed(found)}  # of translation.en also en
+    by_case |= {name.casefold(): name for name in reversed(found)}
     return next((hit for name in wanted if (hit := name if name in found else by_case.get(name.casefold()))), None)
 
 
@@ -93,7 +95,7 @@ def suggest_columns(sample: Sample, task: Task, *, missing: str = "") -> dict[st
     """
     guess: dict[str, str] = {}
     for column in task.columns:
-        if not (column.required or column.role == "target"):
+        if not column.needed_to_learn:
             continue
         free = [name for name in sample.names if name not in guess.values()]
         near = difflib.get_close_matches(column.name, free, n=1, cutoff=0.75) if column.name == missing else []
@@ -106,14 +108,14 @@ def _guess(column: Column, sample: Sample, free: Sequence[str]) -> str | None:
     if column.kind in ("tokens", "tags", "answers"):
         return _guess_nested(column, sample, free)
     if column.kind == "text":
-        lengths = {name: _mean_length(sample.values[name]) for name in free}
+        lengths = {name: _mean_length(sample.cells(name)) for name in free}
         longest = max(lengths, key=lambda name: lengths[name], default="")
         return longest if longest and lengths[longest] > 0 else None
     stated = [name for name in free if name in sample.class_names]
     if stated:
         return stated[0]
-    kinds = {name: _distinct_labels(sample.values[name]) for name in free}
-    few = {name: count for name, count in kinds.items() if count and count <= max(2, len(sample.values[name]) // 2)}
+    kinds = {name: _distinct_labels(sample.cells(name)) for name in free}
+    few = {name: count for name, count in kinds.items() if count and count <= max(2, len(sample.cells(name)) // 2)}
     several = {name: count for name, count in few.items() if count > 1}
     candidates = several or few
     return min(candidates, key=lambda name: candidates[name], default=None)
@@ -124,9 +126,9 @@ def _guess_nested(column: Column, sample: Sample, free: Sequence[str]) -> str | 
     if column.kind == "answers":
         return None
     distinct = {
-        name: len({str(entry) for entries in sample.values[name] for entry in entries})
+        name: len({str(entry) for entries in sample.cells(name) for entry in entries})
         for name in free
-        if sample.values[name] and all(isinstance(entries, list) for entries in sample.values[name])
+        if sample.cells(name) and all(isinstance(entries, list) for entries in sample.cells(name))
     }
     choose = max if column.kind == "tokens" else min
     return choose(distinct, key=lambda name: distinct[name], default=None)

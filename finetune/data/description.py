@@ -5,13 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from ...pipelines.tasks import Task, find_task
+from ...pipelines.tasks import Task, find_task, in_languages, task_options
 from ..problems import TAGGING
 from .loading import load_data
 from .report import DataReport, SplitReport
 
 if TYPE_CHECKING:
     from rich.console import Console
+
+_UNITS = {
+    "lines": "each a line",
+    "documents": "each a text of its own",
+    "blocks": "consecutive pieces of one text",
+}
 
 _SHOWN_LABELS = 20  # rows of the histogram
 _SHOWN_REJECTED = 5
@@ -31,7 +37,7 @@ def describe_data(dataset: Any, *, task: str | Task = "text-classification", **o
     Raises:
         UsageError, DataError: as for `load_data`.
     """
-    row = find_task(task) if isinstance(task, str) else task
+    row = in_languages(find_task(task), task_options(task)) if isinstance(task, str) else task
     return load_data(dataset, task=row, **{"bad_rows": "skip", "list_problems": True, **options}).report
 
 
@@ -46,6 +52,9 @@ def print_report(report: DataReport, console: Console) -> None:
     mapping = ", ".join(f"{ours} ← {theirs}" for ours, theirs in report.columns.items())
     console.print(f"[bold]{escape(where)}[/bold] ({report.kind}), {report.problem_type.replace('_', ' ')}")
     console.print(f"columns: {escape(mapping)}   [dim](found: {escape(', '.join(report.found_columns))})[/dim]")
+
+    if report.text_unit is not None:
+        console.print(f"rows: {_UNITS[report.text_unit]}")
 
     splits = Table("split", box=None, header_style="bold")
     for heading in ("rows", "duplicates", "characters: shortest", "median", "95 %", "longest"):

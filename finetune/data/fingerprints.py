@@ -37,6 +37,7 @@ class ScannedRows:
         lengths: (rows,) uint32, characters of the text (of both for a pair).
         labels: provisional ids.
         bad: row index -> why the row cannot be used.
+        context_keys: of questions (rows,) uint64, as ``text_keys``, of their contexts alone; else None.
     """
 
     text_keys: np.ndarray
@@ -44,6 +45,12 @@ class ScannedRows:
     lengths: np.ndarray
     labels: RowLabels
     bad: dict[int, str]
+    context_keys: np.ndarray | None = None
+
+    @property
+    def carving_keys(self) -> np.ndarray:
+        """(rows,) uint64, equal for rows that stay on one side when a split is carved: questions about one context."""
+        return self.text_keys if self.context_keys is None else self.context_keys
 
     def __len__(self) -> int:
         return len(self.text_keys)
@@ -57,12 +64,14 @@ class ScannedRows:
         bad = {
             int(start) + row: why for start, part in zip(starts, parts, strict=False) for row, why in part.bad.items()
         }
+        contexts = [part.context_keys for part in parts if part.context_keys is not None]
         return cls(
             np.concatenate([part.text_keys for part in parts]),
             np.concatenate([part.digests for part in parts]),
             np.concatenate([part.lengths for part in parts]),
             RowLabels.concatenate([part.labels for part in parts], names),
             bad,
+            np.concatenate(contexts) if contexts and len(contexts) == len(parts) else None,
         )
 
 
@@ -74,6 +83,7 @@ def scan(rows: RawRows, table: LabelTable, *, wanted: Wanted) -> ScannedRows:
     targets = targets_of(rows, table, wanted)
     first, second = wanted.inputs[0], wanted.inputs[1] if len(wanted.inputs) > 1 else None
     keys, digests, lengths, bad = array("Q"), bytearray(), array("I"), {}
+    contexts = array("Q") if "answers" in wanted.kinds.values() else None
     for block in rows.blocks():
         texts = _texts(block, wanted, first)
         pairs = _texts(block, wanted, second) if second is not None else None
@@ -86,6 +96,8 @@ def scan(rows: RawRows, table: LabelTable, *, wanted: Wanted) -> ScannedRows:
             if reason:
                 bad[len(lengths)] = reason
             keys.append(_text_key(text, other))
+            if contexts is not None:
+                contexts.append(_text_key(other, ""))
             digests += _digest(text, other, name or "")
             lengths.append(len(text) + len(other))
     return ScannedRows(
@@ -94,6 +106,7 @@ def scan(rows: RawRows, table: LabelTable, *, wanted: Wanted) -> ScannedRows:
         np.frombuffer(lengths, np.uint32) if lengths else np.zeros(0, np.uint32),
         targets.labels(len(lengths)),
         bad,
+        np.frombuffer(contexts, np.uint64) if contexts else None,
     )
 
 

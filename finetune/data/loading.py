@@ -25,7 +25,7 @@ from .label_checks import check_classes, check_seen, label_notices
 from .pool import Pool, fill_pool
 from .report import DataReport, RejectedRow, SplitReport
 from .rows import bad_row_error
-from .sources import Source, open_sources
+from .sources import BLOCKS, Source, in_text_units, open_sources
 from .splits import ROLES, carve, check_disjoint, draw_rows, find_split, missing_split, parse_split, slice_rows
 
 if TYPE_CHECKING:
@@ -61,7 +61,8 @@ class TaskData:
         text_keys: split -> (rows,) uint64, in the order of its rows; equal for texts (with the second text of a pair)
             that differ in case and spacing only.
         content_order: split -> (rows,) uint32, positions in the order of the rows' contents; of what is measured only,
-            so not of a split to train on.
+            so not of a split to train on. Pieces of one text stay in theirs.
+        text_unit: what a row is where the task only reads text, one of `record_files.TEXT_UNITS`; None for others.
     """
 
     splits: Mapping[str, datasets.Dataset]
@@ -70,6 +71,12 @@ class TaskData:
     report: DataReport
     text_keys: Mapping[str, np.ndarray]
     content_order: Mapping[str, np.ndarray]
+    text_unit: str | None = None
+
+    @property
+    def is_one_text(self) -> bool:
+        """Whether the rows of a split are the pieces of one text, which follow each other."""
+        return self.text_unit == BLOCKS
 
     def by_content(self, role: str) -> TaskData:
         """The same data with the rows of the split ``role`` in the order of their contents."""
@@ -111,6 +118,7 @@ def load_data(
     max_rows: int | None = None,
     problem_type: ProblemType | None = None,
     list_problems: bool = False,
+    text_unit: str | None = None,
 ) -> TaskData:
     """The splits of ``dataset`` with the task's columns and one set of labels, and a report of what was found.
 
@@ -140,13 +148,16 @@ def load_data(
         problem_type: decides what the labels would not tell, for instance whole numbers as ``regression``.
         list_problems: True puts into ``report.problems`` what is an error only because nothing can be trained on such
             data, for a look at it: one class only, nothing to carve, labels that train never saw.
+        text_unit: what a row of plain text is, one of `record_files.TEXT_UNITS`, for tasks that only read text; None
+            for the task's own. Of ``blocks`` the end is carved, and ``max_rows`` keeps the beginning: nothing is drawn.
 
     Raises:
         UsageError: a fraction, slice or column mapping is wrong in itself.
         DataError: the data is not there or cannot be used; the message says what was found and what to do.
     """
     _check_fractions(validation_fraction, test_fraction, max_rows)
-    sources = open_sources(dataset, config=config, revision=revision)
+    sources, text_unit = in_text_units(open_sources(dataset, config=config, revision=revision), task, text_unit)
+    is_one_text = text_unit == BLOCKS
     asked = {"train": train_split, "validation": validation_split, "test": test_split}
     expressions = _choose_splits(sources, asked, need_train=need_train)
     wanted = [name for name in _found_splits(sources) if any(name in _names(e) for e in expressions.values())]
@@ -183,12 +194,19 @@ def load_data(
         for role, fraction in fractions.items():
             if role not in roles and fraction:
                 with _problems(collected):
-                    roles |= _carve(pool, roles["train"], role, fraction, seed)
+                    roles |= (
+                        _carve_end(roles["train"], role, fraction)
+                        if is_one_text
+                        else _carve(pool, roles["train"], role, fraction, seed)
+                    )
         with _problems(collected):
             check_seen(pool, {role: chosen.rows for role, chosen in roles.items()})
         notices += label_notices(pool, roles["train"].rows)
     if max_rows is not None:
-        roles = {role: _draw(pool, chosen, max_rows, seed) for role, chosen in roles.items()}
+        roles = {
+            role: _beginning(chosen, max_rows) if is_one_text else _draw(pool, chosen, max_rows, seed)
+            for role, chosen in roles.items()
+        }
     roles = {role: roles[role] for role in ROLES if role in roles}
 
     splits = {role: _rows_of(everything, chosen.rows) for role, chosen in roles.items()}
@@ -212,14 +230,18 @@ def load_data(
         samples=_samples(pool, next(iter(roles.values())).rows, everything, seed),
         notices=tuple(notices),
         problems=tuple(problems),
+        text_unit=text_unit,
     )
     if rejected and rejected_path is not None:
         with open_writer(rejected_path, "jsonl") as writer:
             writer.write([{"source": r.source, "row": r.row, "reason": r.reason, "raw": r.raw} for r in rejected])
     text_keys = {role: keys[chosen.rows] for role, chosen in roles.items()}
     measured = {role: chosen.rows for role, chosen in roles.items() if role != "train" or not need_train}
-    orders = {role: content_order(pool.scanned.digests, rows) for role, rows in measured.items()}
-    return TaskData(splits, pool.plan.labels, pool.plan.problem_type, report, text_keys, orders)
+    orders = {
+        role: np.arange(len(rows), dtype=_ROW_NUMBER) if is_one_text else content_order(pool.scanned.digests, rows)
+        for role, rows in measured.items()
+    }
+    return TaskData(splits, pool.plan.labels, pool.plan.problem_type, report, text_keys, orders, text_unit)
 
 
 @contextmanager
@@ -314,18 +336,40 @@ def _select(pool: Pool, role: str, expression: str) -> _Role:
 def _carve(pool: Pool, train: _Role, role: str, fraction: float, seed: int) -> dict[str, _Role]:
     """What stays of train, and what ``role`` gets of it."""
     strata = pool.scanned.labels.strata(pool.plan.problem_type, pool.names)[train.rows]
-    stay, carved = carve(strata, pool.scanned.text_keys[train.rows], fraction, seed, purpose=role)
+    stay, carved = carve(strata, pool.scanned.carving_keys[train.rows], fraction, seed, purpose=role)
     if not len(carved):
         raise DataError(
             f"{role} cannot be carved from train: no class has two different texts in its {len(train.rows)} rows. "
             f"Give a {role} split, or set --{role}-fraction 0"
         )
     origin = "train" if train.rule == "given" else train.rule.removesuffix(", less what was carved")
-    rule = f"{fraction * 100:g} % of {origin}, {_STRATIFIED[pool.plan.problem_type]}equal texts together"
+    together = "equal texts" if pool.scanned.context_keys is None else "questions about one context"
+    rule = f"{fraction * 100:g} % of {origin}, {_STRATIFIED[pool.plan.problem_type]}{together} together"
     return {
         "train": _Role(train.rows[stay], f"{origin}, less what was carved", seed),
         role: _Role(train.rows[carved], rule, seed),
     }
+
+
+def _carve_end(train: _Role, role: str, fraction: float) -> dict[str, _Role]:
+    """Of the pieces of one text the last ones for ``role``, the others for train, exact to the piece."""
+    count = max(1, round(fraction * len(train.rows)))
+    if count >= len(train.rows):
+        raise DataError(
+            f"{role} cannot be carved from train: its text is a single piece. Give a {role} split, or set "
+            f"--{role}-fraction 0"
+        )
+    origin = "train" if train.rule == "given" else train.rule.removesuffix(", less what was carved")
+    return {
+        "train": _Role(train.rows[:-count], f"{origin}, less what was carved"),
+        role: _Role(train.rows[-count:], f"the last {fraction * 100:g} % of {origin}, {count} of its pieces"),
+    }
+
+
+def _beginning(chosen: _Role, max_rows: int) -> _Role:
+    if len(chosen.rows) <= max_rows:
+        return chosen
+    return _Role(chosen.rows[:max_rows], f"{chosen.rule}; the first {max_rows} pieces", chosen.seed)
 
 
 def _draw(pool: Pool, chosen: _Role, max_rows: int, seed: int) -> _Role:

@@ -15,7 +15,7 @@ import numpy as np
 
 from ...pipelines.errors import DataError
 from ...pipelines.tasks import Task
-from ..problems import LANGUAGE_MODELLING, ProblemType, problem_of
+from ..problems import LANGUAGE_MODELLING, MATCHING, ProblemType, problem_of
 from .cells import Wanted, arrow_type, as_text
 from .columns import find_columns
 from .fingerprints import ScannedRows, scan
@@ -181,7 +181,8 @@ def fill_pool(
         )
     problem_type = problem_of(task) or problem_type
     if first[0].labels is None:
-        plan = LabelPlan(problem_type or LANGUAGE_MODELLING, None, np.zeros(1, np.int64))
+        without_target = MATCHING if task.target is not None else LANGUAGE_MODELLING
+        plan = LabelPlan(problem_type or without_target, None, np.zeros(1, np.int64))
     else:
         column = first[0].columns[first[0].labels]
         plan = plan_labels(table, column=column, label_names=label_names, problem_type=problem_type)

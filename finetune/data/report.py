@@ -74,6 +74,7 @@ class DataReport:
         samples: some rows of the first split, as the task sees them.
         notices: what a person should know, one sentence each.
         problems: why training would refuse the data, one sentence each; only of a report that was asked for to see it.
+        text_unit: what a row is where the task only reads text, one of `record_files.TEXT_UNITS`.
     """
 
     name: str
@@ -93,6 +94,7 @@ class DataReport:
     samples: tuple[Mapping[str, Any], ...] = ()
     notices: tuple[str, ...] = ()
     problems: tuple[str, ...] = ()
+    text_unit: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Plain dicts, lists, text and numbers, for ``quintet data --json``."""
@@ -112,4 +114,5 @@ class DataReport:
             leakage=dict(self.leakage),
             rejected_rows=self.rejected_rows,
             licence=self.licence,
+            text_unit=self.text_unit,
         )

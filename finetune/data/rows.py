@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ...pipelines.errors import DataError
+from ...pipelines.nested_columns import nested_names, stored_column, value_at
 from ...pipelines.records import BadRow, Record
 from .cells import Wanted, arrow_type, cell, expected, holds
 from .labels import LabelValueError, canonical_label
@@ -43,8 +44,14 @@ class Sample:
 
     @property
     def names(self) -> list[str]:
-        """The columns."""
-        return list(self.values)
+        """The columns; in the place of one that holds texts by name, such as translations, those in it."""
+        return [name for column, cells in self.values.items() for name in _names_in(column, cells)]
+
+    def cells(self, name: str) -> Sequence[Any]:
+        """The values of the first rows in the column ``name``."""
+        stored = stored_column(name, list(self.values))
+        found = self.values[stored]
+        return found if stored == name else [value_at({stored: cell}, name) for cell in found]
 
 
 @dataclass(frozen=True)
@@ -82,6 +89,10 @@ class RowSource(Protocol):
         ...
 
 
+def _names_in(column: str, cells: Sequence[Any]) -> list[str]:
+    return nested_names(column, next((cell for cell in cells if cell is not None), None)) or [column]
+
+
 def bad_row_error(place: str, reason: str) -> DataError:
     """The error for a bad row, with the way out."""
     return DataError(f"{place}: {reason}. Correct the row, or skip such rows with --bad-rows skip")
@@ -91,7 +102,7 @@ def table_columns(record: Record, wanted: Wanted, *, is_list: bool) -> list[Any]
     """The values of the task's columns, ready for Arrow."""
     row: list[Any] = []
     for name, theirs in wanted.columns.items():
-        value = record.values.get(theirs)
+        value = value_at(record.values, theirs)
         try:
             row.append(cell(wanted.kinds[name], value, is_list=is_list))
         except LabelValueError as error:
@@ -204,14 +215,17 @@ class DatasetRows:
     def read(self, wanted: Wanted, *, skip_bad: bool) -> RawRows:
         """A view of all rows with the columns renamed."""
         columns = wanted.columns
+        dataset = self.dataset.with_format(None)
+        if not {*columns.values()} <= {*dataset.column_names}:
+            dataset = dataset.flatten()  # texts by name become columns, named as we name them
         for name, theirs in columns.items():
-            found = self.dataset.features.arrow_schema.field(theirs).type
+            found = dataset.features.arrow_schema.field(theirs).type
             if not holds(wanted.kinds[name], found):
                 raise DataError(
                     f"column '{theirs}' of {self.name} holds {found}; expected {expected(wanted.kinds[name])}. "
                     f"Name another one with --columns {name}=…"
                 )
-        dataset = self.dataset.with_format(None).select_columns(list(columns.values()))
+        dataset = dataset.select_columns(list(columns.values()))
         dataset = dataset.rename_columns({theirs: f"quintet {name}" for name, theirs in columns.items()})
         dataset = dataset.rename_columns({f"quintet {name}": name for name in columns})  # twice: names may be swapped
         class_names = class_names_of(self.dataset.features).get(columns.get(wanted.labels or "", ""))

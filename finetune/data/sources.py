@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from ...pipelines.errors import DataError, UsageError
-from ...pipelines.record_files import split_of
+from ...pipelines.parallel_texts import language_of
+from ...pipelines.record_files import find_parallel, split_of
 from ...pipelines.records import DataFile, file_format, find_files, is_url
+from ...pipelines.tasks import Task
 from .arrow_files import FileRows
 from .hub import (
     assert_splits,
@@ -27,6 +29,9 @@ if TYPE_CHECKING:
     pass
 
 Kind = Literal["local", "hub", "url", "memory"]
+
+BLOCKS = "blocks"
+"""Of `record_files.TEXT_UNITS` the one whose rows are one long text, so that their order means something."""
 
 
 @dataclass(frozen=True)
@@ -70,6 +75,8 @@ def open_sources(dataset: Any, *, config: str | None = None, revision: str | Non
     if "," not in dataset or os.path.exists(os.path.expanduser(dataset)):
         return [_open_text(dataset, config, revision)]
     names = [name.strip() for name in dataset.split(",") if name.strip()]
+    if all(map(language_of, names)):
+        return [_parallel_source(names)]
     if len(names) > 1 and all(_is_file(name) for name in names):
         return [_source_of_files([file for name in names for file in _named_by_split(find_files(name))], names)]
     return [_open_text(name, config, revision) for name in names]
@@ -102,6 +109,43 @@ def _open_text(text: str, config: str | None, revision: str | None) -> Source:
     )
 
 
+def in_text_units(sources: Sequence[Source], task: Task, asked: str | None) -> tuple[list[Source], str | None]:
+    """``sources`` with their plain text cut into rows for ``task``, and what a row then is.
+
+    Args:
+        sources: by `open_sources`.
+        task: its row says what a row is by default.
+        asked: one of `TEXT_UNITS`; of data that has rows already, ``blocks`` says that they follow each other as the
+            pieces of one text do.
+
+    Returns:
+        The sources, and one of `TEXT_UNITS`; None where the task does more than read one text.
+
+    Raises:
+        UsageError: it does, and something was asked for.
+    """
+    if task.target is not None or len(task.columns) > 1:
+        if asked is not None:
+            raise UsageError(
+                f"--text-unit {asked} means nothing to {task.name}; leave it out. It is for tasks that only read text"
+            )
+        return list(sources), None
+    files = [rows for source in sources for rows in source.splits.values() if isinstance(rows, FileRows)]
+    is_plain = len(files) == sum(len(source.splits) for source in sources) and all(rows.is_plain_text for rows in files)
+    unit = asked or (task.text_unit if is_plain else "documents")
+    cut = [
+        replace(
+            source,
+            splits={
+                name: rows.in_units(unit) if isinstance(rows, FileRows) else rows
+                for name, rows in source.splits.items()
+            },
+        )
+        for source in sources
+    ]
+    return cut, unit if is_plain or unit == BLOCKS else "documents"
+
+
 def _near_here(text: str) -> str | None:
     """A name in the current folder that ``text`` may be a misspelling of."""
     import difflib
@@ -112,6 +156,25 @@ def _near_here(text: str) -> str | None:
 
 def _is_file(name: str) -> bool:
     return is_url(name) or Path(name).expanduser().is_file()
+
+
+def _parallel_source(names: Sequence[str]) -> Source:
+    """Files that each hold one language of the same texts.
+
+    Raises:
+        DataError: one is not there, or has no other side.
+    """
+    for name in names:
+        find_files(name)  # one that is not there: raises with the near names
+    files = find_parallel(Path(name).expanduser() for name in names)
+    for name in names:
+        if not any(str(Path(name).expanduser()) == path for file in files for _, path in file.parallel):
+            ending = language_of(name)
+            raise DataError(
+                f"{_base_name(name)} is a text in one language ({ending}) without its other side; give a file of the "
+                f"same name with the ending of the other language beside it, such as train.{ending},train.de"
+            )
+    return _source_of_files(files, names)
 
 
 def _named_by_split(files: Sequence[DataFile]) -> list[DataFile]:

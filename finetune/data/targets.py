@@ -91,7 +91,10 @@ class _Texts:
             if not text or text.isspace():
                 yield None, f"column '{theirs}' is missing or empty"
             elif contexts is not None and (absent := _absent(value["text"], contexts[index] or "")) is not None:
-                yield text, f"column '{theirs}' holds the answer '{absent[:40]}', which is not in the context"
+                reason = f"holds the answer '{absent[:40]}', which is not in the context"
+                if not absent.strip():
+                    reason = "holds an empty answer; of a question without an answer both lists are empty"
+                yield text, f"column '{theirs}' {reason}"
             else:
                 yield text, None
 

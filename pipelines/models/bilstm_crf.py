@@ -176,14 +176,19 @@ class BiLstmCrfTagger(nn.Module):
 class WordPlaces:
     """Where the words of a batch of texts stand, told by the spaces before them.
 
+    Args:
+        input_ids: ``(batch, length)``.
+        mask: ``(batch, length)`` bool, True at the text.
+        starts: ``(batch, length)`` bool, where words begin; None for at the spaces.
+
     Attributes:
         counts: words of each text, ``(batch,)`` int64; 1 at least.
         word_of_byte: for each byte its word's number in its text, ``(batch, length)``.
         is_byte: ``(count, span)`` bool: which of a word's places are bytes of it.
     """
 
-    def __init__(self, input_ids: torch.Tensor, mask: torch.Tensor) -> None:
-        starts = (input_ids == SPACE) & mask
+    def __init__(self, input_ids: torch.Tensor, mask: torch.Tensor, starts: torch.Tensor | None = None) -> None:
+        starts = (input_ids == SPACE if starts is None else starts) & mask
         starts[:, 0] = True  # a window may begin within a word
         self.counts = starts.sum(1)  # (batch,)
         self.word_of_byte = starts.cumsum(1) - 1  # (batch, length)

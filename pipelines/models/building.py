@@ -68,6 +68,8 @@ def build_model(
         "pad_token_id": padding_id,
         **(labelled if family.has_labels else {}),
         **({} if end_id is None else {"bos_token_id": start_id, "eos_token_id": end_id}),
+        # A decoder starts with the padding, as Marian's does; a text that grows too long just ends.
+        **({"decoder_start_token_id": padding_id, "forced_eos_token_id": None} if family.rewrites else {}),
     }
     config_class, adapter_class = adapter_classes(family)
     try:

@@ -7,7 +7,7 @@ transformers. Adding a family is adding a row here and its files; CONTRIBUTING.m
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any, Literal
 
@@ -39,6 +39,8 @@ class Family:
         tasks: names of the tasks it is for.
         tokenizer: what kind of tokenizer is trained for it, see ``finetune/tokenizer_training.py``.
         has_token_types: whether it tells the two texts of a pair apart by token type ids.
+        reads_pairs: whether it reads nothing but pairs of texts, each text by itself; the row of the same name that
+            reads single texts stands before it.
         ends_texts: for networks that write: whether the tokenizer puts the token for the end behind a text.
         is_recurrent: whether it reads a text token by token; a CPU computes such cells slower in bfloat16.
         vocab_size: entries of its tokenizer unless asked otherwise; a small data set gives fewer.
@@ -55,17 +57,28 @@ class Family:
     config: str
     sizes: Mapping[str, Value]
     tasks: tuple[str, ...]
-    tokenizer: Literal["wordlevel", "byte-bpe", "byte-words", "cased-bpe", "characters"]
+    tokenizer: Literal["wordlevel", "byte-bpe", "masked-bpe", "byte-words", "cased-bpe", "characters"]
     vocab_size: int
     max_length: int
     defaults: Mapping[str, int | float]
     fixed: Mapping[str, Value] = field(default_factory=dict)
     choices: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     has_token_types: bool = False
+    reads_pairs: bool = False
     ends_texts: bool = False
     is_recurrent: bool = False
     auto_model: str = "AutoModelForSequenceClassification"
     config_names: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    @property
+    def continues(self) -> bool:
+        """Whether it writes on where a text ends: a language model."""
+        return self.auto_model == "AutoModelForCausalLM"
+
+    @property
+    def rewrites(self) -> bool:
+        """Whether it reads a text and writes another one: an encoder and a decoder."""
+        return self.auto_model == "AutoModelForSeq2SeqLM"
 
     @property
     def has_labels(self) -> bool:
@@ -154,6 +167,20 @@ TAGGER_DEFAULTS: Mapping[str, int | float] = MappingProxyType(
 )
 
 
+# name, summary, paper, learning rate
+_CELLS = (
+    ("rnn", "Elman's recurrent network", "Elman 1990, Finding Structure in Time", 1e-3),
+    ("lstm", "long short-term memory", "Hochreiter and Schmidhuber 1997, Long Short-Term Memory", 2e-3),
+    ("gru", "gated recurrent unit", "Cho et al. 2014, RNN Encoder-Decoder for SMT", 2e-3),
+)
+
+_RECURRENT_SIZES: Mapping[str, Value] = MappingProxyType(
+    {"embedding_size": 200, "hidden_size": 200, "layers": 1, "bidirectional": True}
+)
+_POOLED_SIZES: Mapping[str, Value] = MappingProxyType({**_RECURRENT_SIZES, "pooling": "max", "dropout": 0.4})
+_POOLINGS = ("last", "max", "mean", "attention")
+
+
 def _recurrent(cell: str, summary: str, paper: str, learning_rate: float) -> Family:
     return Family(
         name=cell,
@@ -163,18 +190,9 @@ def _recurrent(cell: str, summary: str, paper: str, learning_rate: float) -> Fam
         network="recurrent:RecurrentClassifier",
         adapter="modeling_recurrent:RecurrentForSequenceClassification",
         config="modeling_recurrent:RecurrentConfig",
-        sizes=MappingProxyType(
-            {
-                "embedding_size": 200,
-                "hidden_size": 200,
-                "layers": 1,
-                "bidirectional": True,
-                "pooling": "max",
-                "dropout": 0.4,
-            }
-        ),
+        sizes=_POOLED_SIZES,
         fixed=MappingProxyType({"cell": cell}),
-        choices=MappingProxyType({"pooling": ("last", "max", "mean", "attention")}),
+        choices=MappingProxyType({"pooling": _POOLINGS}),
         tasks=("text-classification",),
         tokenizer="wordlevel",
         vocab_size=20_000,
@@ -185,6 +203,52 @@ def _recurrent(cell: str, summary: str, paper: str, learning_rate: float) -> Fam
         is_recurrent=True,
     )
 
+
+def _siamese(cell: str, summary: str, paper: str, learning_rate: float) -> Family:
+    return replace(
+        _recurrent(cell, f"{summary}, pairs of texts read one by one and compared", paper, learning_rate),
+        paper=f"{paper}; Conneau et al. 2017, InferSent (comparison)",
+        model_type="quintet-siamese",
+        network="siamese:SiameseClassifier",
+        adapter="modeling_siamese:SiameseForSequenceClassification",
+        config="modeling_siamese:SiameseConfig",
+        sizes=MappingProxyType({**_POOLED_SIZES, "comparison": "full"}),
+        choices=MappingProxyType({"pooling": _POOLINGS, "comparison": ("full", "symmetric")}),
+        has_token_types=True,
+        reads_pairs=True,
+    )
+
+
+def _recurrent_encoder(cell: str, summary: str, paper: str, learning_rate: float) -> Family:
+    return replace(
+        _recurrent(cell, f"{summary}, a vector for each token", paper, learning_rate),
+        model_type="quintet-recurrent-encoder",
+        network="recurrent:RecurrentEncoder",
+        adapter="modeling_recurrent_encoder:RecurrentEncoderModel",
+        config="modeling_recurrent_encoder:RecurrentEncoderConfig",
+        auto_model="AutoModel",
+        sizes=MappingProxyType({**_RECURRENT_SIZES, "dropout": 0.2}),
+        choices=MappingProxyType({}),
+        tasks=("sentence-similarity", "text-ranking"),
+    )
+
+
+REWRITING_TASKS = ("text2text-generation", "translation", "summarization")
+
+# What our hyperparameters are called in MarianConfig.
+MARIAN_NAMES: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "hidden_size": ("d_model",),
+        "layers": ("encoder_layers", "decoder_layers"),
+        "heads": ("encoder_attention_heads", "decoder_attention_heads"),
+        "feed_forward_size": ("encoder_ffn_dim", "decoder_ffn_dim"),
+        "dropout": ("dropout",),
+        "activation": ("activation_function",),
+        "scale_embedding": ("scale_embedding",),
+        "init_std": ("init_std",),
+        "max_length": ("max_position_embeddings",),
+    }
+)
 
 # What our hyperparameters are called in BertConfig.
 BERT_NAMES: Mapping[str, tuple[str, ...]] = MappingProxyType(
@@ -208,6 +272,7 @@ class _BertHead:
     has_token_types: bool
     defaults: Mapping[str, int | float]
     auto_model: str = ""
+    tokenizer: Literal["byte-bpe", "masked-bpe"] = "byte-bpe"
 
 
 _BERT_HEADS = (
@@ -220,6 +285,31 @@ _BERT_HEADS = (
         ),
     ),
     _BertHead("token-classification", "TokenClassification", has_token_types=False, defaults=TAGGER_DEFAULTS),
+    _BertHead(
+        "question-answering",
+        "QuestionAnswering",
+        has_token_types=True,
+        defaults=MappingProxyType(
+            {"epochs": 10, "batch_size": 32, "learning_rate": 3e-4, "weight_decay": 1e-2, "warmup": 0.1}
+        ),
+    ),
+    _BertHead(
+        "next-sentence-prediction",
+        "NextSentencePrediction",
+        has_token_types=True,
+        defaults=MappingProxyType(
+            {"epochs": 5, "batch_size": 64, "learning_rate": 3e-4, "weight_decay": 1e-2, "warmup": 0.1}
+        ),
+    ),
+    _BertHead(
+        "fill-mask",
+        "MaskedLM",
+        has_token_types=True,  # for who goes on to pairs of texts with it
+        tokenizer="masked-bpe",
+        defaults=MappingProxyType(
+            {"epochs": 40, "batch_size": 64, "learning_rate": 1e-3, "weight_decay": 1e-2, "warmup": 0.1}
+        ),
+    ),
 )
 
 # Turc et al. 2019, table 1: name, then layers, features and heads of the compact models.
@@ -247,7 +337,7 @@ def _bert(head: _BertHead, name: str, layers: int, hidden_size: int, heads: int)
             }
         ),
         tasks=(head.task,),
-        tokenizer="byte-bpe",
+        tokenizer=head.tokenizer,
         has_token_types=head.has_token_types,
         vocab_size=16_000,
         max_length=256,
@@ -255,10 +345,48 @@ def _bert(head: _BertHead, name: str, layers: int, hidden_size: int, heads: int)
     )
 
 
+def _language_model(cell: str, summary: str, paper: str, learning_rate: float) -> Family:
+    return Family(
+        name=f"{cell}-lm",
+        summary=f"{summary} that tells the next character, or the next piece of a word",
+        paper=f"{paper}; Merity et al. 2017, Regularizing and Optimizing LSTM Language Models",
+        model_type="quintet-language-model",
+        network="language_model:RecurrentLanguageModel",
+        adapter="modeling_language_model:RecurrentForCausalLM",
+        config="modeling_language_model:RecurrentLanguageModelConfig",
+        auto_model="AutoModelForCausalLM",
+        sizes=MappingProxyType(
+            {"embedding_size": 128, "hidden_size": 512, "layers": 2, "dropout": 0.1, "tied": False}
+        ),
+        fixed=MappingProxyType({"cell": cell}),
+        tasks=("text-generation",),
+        tokenizer="characters",
+        vocab_size=8_000,
+        max_length=128,
+        defaults=MappingProxyType(
+            {"epochs": 5, "batch_size": 32, "learning_rate": learning_rate, "weight_decay": 1e-2, "warmup": 0.02}
+        ),
+        is_recurrent=True,
+    )
+
+
+# What our hyperparameters are called in GPT2Config.
+GPT2_NAMES: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "hidden_size": ("n_embd",),
+        "layers": ("n_layer",),
+        "heads": ("n_head",),
+        "dropout": ("resid_pdrop", "embd_pdrop", "attn_pdrop"),
+        "activation": ("activation_function",),
+        "max_length": ("n_positions",),
+    }
+)
+
+
 FAMILIES: tuple[Family, ...] = (
-    _recurrent("rnn", "Elman's recurrent network", "Elman 1990, Finding Structure in Time", 1e-3),
-    _recurrent("lstm", "long short-term memory", "Hochreiter and Schmidhuber 1997, Long Short-Term Memory", 2e-3),
-    _recurrent("gru", "gated recurrent unit", "Cho et al. 2014, RNN Encoder-Decoder for SMT", 2e-3),
+    *(_recurrent(*cell) for cell in _CELLS),
+    *(_siamese(*cell) for cell in _CELLS),
+    *(_recurrent_encoder(*cell) for cell in _CELLS),
     Family(
         name="textcnn",
         summary="convolutions of several widths over word vectors",
@@ -352,12 +480,128 @@ FAMILIES: tuple[Family, ...] = (
         max_length=256,
         defaults=TAGGER_DEFAULTS,
     ),
+    Family(
+        name="transformer-seq2seq",
+        summary="Transformer encoder and decoder, one vocabulary for both texts, random weights",
+        paper="Vaswani et al. 2017, Attention Is All You Need; Junczys-Dowmunt et al. 2018, Marian",
+        model_type="marian",
+        network=None,
+        adapter="transformers:MarianMTModel",
+        auto_model="AutoModelForSeq2SeqLM",
+        config="transformers:MarianConfig",
+        config_names=MARIAN_NAMES,
+        sizes=MappingProxyType(
+            {"hidden_size": 256, "layers": 3, "heads": 4, "feed_forward_size": 1024, "dropout": 0.3}
+        ),
+        # Vaswani et al., sections 3.3 and 3.4. With the usual 0.02 the vectors of tokens, which are scaled by the root of
+        # hidden_size, would be far below those of the places, and attention would not be learnt.
+        fixed=MappingProxyType({"activation": "relu", "scale_embedding": True, "init_std": 0.0625}),
+        tasks=REWRITING_TASKS,
+        tokenizer="cased-bpe",
+        ends_texts=True,
+        vocab_size=8_000,
+        max_length=256,
+        defaults=MappingProxyType(
+            {
+                "epochs": 20,
+                "batch_size": 128,
+                "learning_rate": 1e-3,
+                "weight_decay": 1e-2,
+                "warmup": 0.1,
+                "label_smoothing": 0.1,
+            }
+        ),
+    ),
+    Family(
+        name="lstm-seq2seq",
+        summary="LSTM encoder and decoder with attention, one vocabulary for both texts",
+        paper="Bahdanau et al. 2015, NMT by Jointly Learning to Align and Translate; Wu et al. 2016, GNMT (layers)",
+        model_type="quintet-seq2seq",
+        network="seq2seq:AttentiveSeq2Seq",
+        adapter="modeling_seq2seq:RecurrentForConditionalGeneration",
+        config="modeling_seq2seq:Seq2SeqConfig",
+        auto_model="AutoModelForSeq2SeqLM",
+        sizes=MappingProxyType({"embedding_size": 256, "hidden_size": 256, "layers": 1, "dropout": 0.3}),
+        tasks=REWRITING_TASKS,
+        tokenizer="cased-bpe",
+        ends_texts=True,
+        vocab_size=8_000,
+        max_length=256,
+        defaults=MappingProxyType(
+            {
+                "epochs": 15,
+                "batch_size": 64,
+                "learning_rate": 2e-3,
+                "weight_decay": 1e-2,
+                "warmup": 0.05,
+                "label_smoothing": 0.1,
+            }
+        ),
+        is_recurrent=True,
+    ),
+    Family(
+        name="bidaf",
+        summary="LSTMs over words and their bytes, with attention from the context to the question and back",
+        paper="Seo et al. 2017, Bidirectional Attention Flow for Machine Comprehension",
+        model_type="quintet-bidaf",
+        network="bidaf:BidirectionalAttentionFlow",
+        adapter="modeling_bidaf:BidirectionalAttentionFlowForQuestionAnswering",
+        config="modeling_bidaf:BidirectionalAttentionFlowConfig",
+        auto_model="AutoModelForQuestionAnswering",
+        # Section 4 of the paper and its code: 100 filters of width 5, hidden size 100, dropout 0.2.
+        sizes=MappingProxyType(
+            {
+                "words": 20_000,
+                "word_size": 100,
+                "byte_size": 16,
+                "filters": 100,
+                "kernel_size": 5,
+                "hidden_size": 100,
+                "dropout": 0.2,
+            }
+        ),
+        tasks=("question-answering",),
+        tokenizer="byte-words",
+        vocab_size=260,
+        max_length=1920,
+        defaults=MappingProxyType(
+            {"epochs": 12, "batch_size": 32, "learning_rate": 2e-3, "weight_decay": 1e-2, "warmup": 0.02}
+        ),
+        is_recurrent=True,
+    ),
     *(_bert(head, *size) for head in _BERT_HEADS for size in _BERT_SIZES),
+    _language_model("lstm", "LSTM", "Zaremba et al. 2014, Recurrent Neural Network Regularization", 5e-3),
+    _language_model("gru", "GRU", "Cho et al. 2014, RNN Encoder-Decoder for SMT", 3e-3),
+    Family(
+        name="gpt2-mini",
+        summary="GPT-2 decoder, 4 layers of 256 features, random weights",
+        paper="Radford et al. 2019, Language Models are Unsupervised Multitask Learners",
+        model_type="gpt2",
+        network=None,
+        adapter="transformers:GPT2LMHeadModel",
+        auto_model="AutoModelForCausalLM",
+        config="transformers:GPT2Config",
+        config_names=GPT2_NAMES,
+        sizes=MappingProxyType({"hidden_size": 256, "layers": 4, "heads": 4, "dropout": 0.1}),
+        fixed=MappingProxyType({"activation": "gelu_pytorch_tanh"}),  # GPT-2's own function, computed at once
+        tasks=("text-generation",),
+        tokenizer="characters",
+        vocab_size=8_000,
+        max_length=256,
+        defaults=MappingProxyType(
+            {"epochs": 4, "batch_size": 8, "learning_rate": 1e-3, "weight_decay": 1e-1, "warmup": 0.05}
+        ),
+    ),
 )
 
 
-def find_family(name: str, task: str | None = None) -> Family:
-    """The row with this name, of several the one for ``task``.
+def find_family(name: str, task: str | None = None, *, has_pairs: bool = False) -> Family:
+    """The row with this name, of several the one for ``task``, and of those the one for pairs of texts if there is one.
+
+    Args:
+        name: what ``--model`` calls it.
+        task: the task's name; None for any.
+        has_pairs: whether it is to read pairs of texts.
 
     Raises:
         UnknownNameError: no family has it; the message suggests the nearest ones.
@@ -367,9 +611,9 @@ def find_family(name: str, task: str | None = None) -> Family:
     if not rows:
         known = dict.fromkeys(family.name for family in FAMILIES if task is None or task in family.tasks)
         raise unknown_name("model family", name, list(known), hint="`quintet models` lists them.")
-    for family in rows:
-        if task is None or task in family.tasks:
-            return family
+    fitting = [family for family in rows if task is None or task in family.tasks]
+    if fitting:
+        return next((family for family in fitting if family.reads_pairs == has_pairs), fitting[0])
     others = ", ".join(dict.fromkeys(family.name for family in FAMILIES if task in family.tasks)) or "none"
     raise UsageError(
         f"model family {name} is for {', '.join(task for row in rows for task in row.tasks)}, not for {task}; families "

@@ -1,16 +1,20 @@
-"""Recurrent text classifiers: Elman's network (rnn), LSTM and GRU, in one or both directions, of any depth.
+"""Recurrent networks over texts: Elman's network (rnn), LSTM and GRU, in one or both directions, of any depth.
 
-    token ids -> word vectors -> recurrent layers -> one vector (last, max, mean or attention) -> logits
+    token ids -> word vectors -> recurrent layers -> a vector for each token
+                                                  -> one vector (last, max, mean or attention) -> logits
 
-Papers: Elman 1990, "Finding Structure in Time"; Hochreiter and Schmidhuber 1997, "Long Short-Term Memory"; Cho et al.
-2014, "Learning Phrase Representations using RNN Encoder-Decoder" (GRU); Conneau et al. 2017, "Supervised Learning of
-Universal Sentence Representations" (maximum over both directions, the default). Checked against torch.nn.LSTM, GRU and
-RNN run on packed sequences, and against the cells' equations, in tests/pipelines/models/test_recurrent.py.
+The networks for pairs of texts are in siamese.py. Papers: Elman 1990, "Finding Structure in Time"; Hochreiter and
+Schmidhuber 1997, "Long Short-Term Memory"; Cho et al. 2014, "Learning Phrase Representations using RNN Encoder-Decoder"
+(GRU); Conneau et al. 2017, "Supervised Learning of Universal Sentence Representations" (maximum over both directions,
+the default). Checked against torch.nn.LSTM, GRU and RNN run on packed sequences, and against the cells' equations, in
+tests/pipelines/models/test_recurrent.py.
 
 Axes: batch, length (tokens), hidden (features of one direction), directions (1 or 2).
 """
 
 from __future__ import annotations
+
+from typing import Any
 
 import torch
 from torch import nn
@@ -75,57 +79,48 @@ class RecurrentLayer(nn.Module):
         return torch.cat([forwards, reorder(backwards, order)], dim=-1)  # (batch, length, 2 * hidden)
 
 
-class RecurrentClassifier(nn.Module):
-    """Logits ``(batch, num_labels)`` for texts of token ids.
+class RecurrentEncoder(nn.Module):
+    """A vector ``(batch, length, features)`` for each token; features are ``directions * hidden_size``.
 
     Args:
         vocab_size: number of token ids.
-        num_labels: number of classes, or of values in a regression.
         cell: ``rnn``, ``lstm`` or ``gru``.
         embedding_size: numbers in a word vector.
         hidden_size: features of one direction.
         layers: recurrent layers on top of each other.
         bidirectional: whether each layer also reads backwards.
-        pooling: how a text becomes one vector: ``last`` (each direction's state after its last token), ``max`` or
-            ``mean`` over the tokens, or ``attention`` (learned weights).
-        dropout: probability in [0, 1) with which a feature is left out in training: of word vectors, between layers,
-            and before the classifier.
+        dropout: probability in [0, 1) with which a feature is left out in training: of word vectors, and between
+            layers.
         padding_id: token id of the padding.
 
     Raises:
-        ValueError: ``cell`` or ``pooling`` is none of these.
+        ValueError: ``cell`` is none of these.
     """
 
     def __init__(
         self,
         *,
         vocab_size: int,
-        num_labels: int,
         cell: str,
         embedding_size: int,
         hidden_size: int,
         layers: int,
         bidirectional: bool,
-        pooling: str,
         dropout: float,
         padding_id: int,
     ) -> None:
         super().__init__()
         if cell not in CELLS:
             raise ValueError(f"cell is '{cell}', expected one of {', '.join(CELLS)}.")
-        if pooling not in POOLINGS:
-            raise ValueError(f"pooling is '{pooling}', expected one of {', '.join(POOLINGS)}.")
-        features = hidden_size * (2 if bidirectional else 1)
-        inputs = [embedding_size] + [features] * (layers - 1)
-        self.hidden_size, self.pooling = hidden_size, pooling
+        self.hidden_size = hidden_size
+        self.features = hidden_size * (2 if bidirectional else 1)
+        inputs = [embedding_size] + [self.features] * (layers - 1)
         self.embedding = WordEmbedding(vocab_size, embedding_size, padding_id)
         self.layers = nn.ModuleList(RecurrentLayer(cell, size, hidden_size, bidirectional) for size in inputs)
-        self.attention = AttentionPooling(features) if pooling == "attention" else None
         self.dropout = nn.Dropout(dropout)
-        self.classifier = nn.Linear(features, num_labels)
 
     def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor | None = None) -> torch.Tensor:
-        """Logits ``(batch, num_labels)``.
+        """The vectors of the tokens; what stands at the padding is no text's.
 
         Args:
             input_ids: ``(batch, length)`` int64.
@@ -134,15 +129,40 @@ class RecurrentClassifier(nn.Module):
         Raises:
             ValueError: a tensor has other axes, or padding stands before text.
         """
-        mask = text_mask(input_ids, attention_mask)  # (batch, length)
+        return self.read(input_ids, text_mask(input_ids, attention_mask))
+
+    def read(self, input_ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        """The vectors of the tokens, ``(batch, length, features)``; ``mask`` as `text_mask` gives it."""
         lengths = mask.sum(dim=1)  # (batch,)
         hidden = self.embedding(input_ids)  # (batch, length, embedding)
         for layer in self.layers:
-            hidden = layer(self.dropout(hidden), lengths)  # (batch, length, directions * hidden)
-        return self.classifier(self.dropout(self._pool(hidden, mask, lengths)))  # (batch, num_labels)
+            hidden = layer(self.dropout(hidden), lengths)  # (batch, length, features)
+        return hidden
 
-    def _pool(self, hidden: torch.Tensor, mask: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
-        """One vector for each text, ``(batch, directions * hidden)``."""
+
+class PooledEncoder(RecurrentEncoder):
+    """A `RecurrentEncoder` that also makes one vector ``(batch, features)`` out of those of the tokens.
+
+    Args:
+        pooling: how: ``last`` (each direction's state after its last token), ``max`` or ``mean`` over the tokens, or
+            ``attention`` (learned weights).
+        sizes: as for `RecurrentEncoder`.
+
+    Raises:
+        ValueError: ``pooling`` is none of these.
+    """
+
+    def __init__(self, *, pooling: str, **sizes: Any) -> None:
+        super().__init__(**sizes)
+        if pooling not in POOLINGS:
+            raise ValueError(f"pooling is '{pooling}', expected one of {', '.join(POOLINGS)}.")
+        self.pooling = pooling
+        self.attention = AttentionPooling(self.features) if pooling == "attention" else None
+
+    def encode(self, input_ids: torch.Tensor, attention_mask: torch.Tensor | None = None) -> torch.Tensor:
+        """One vector for each text, ``(batch, features)``; arguments and errors as in ``forward``."""
+        mask = text_mask(input_ids, attention_mask)  # (batch, length)
+        hidden = self.read(input_ids, mask)  # (batch, length, features)
         if self.attention is not None:
             return self.attention(hidden, mask)
         if self.pooling == "max":
@@ -151,7 +171,25 @@ class RecurrentClassifier(nn.Module):
             return mean_pool(hidden, mask)
         # The backward direction ends at the first token.
         rows = torch.arange(len(hidden), device=hidden.device)
-        return torch.cat([hidden[rows, lengths - 1, : self.hidden_size], hidden[:, 0, self.hidden_size :]], dim=-1)
+        last = mask.sum(dim=1) - 1
+        return torch.cat([hidden[rows, last, : self.hidden_size], hidden[:, 0, self.hidden_size :]], dim=-1)
+
+
+class RecurrentClassifier(PooledEncoder):
+    """Logits ``(batch, num_labels)`` for texts of token ids.
+
+    Args:
+        num_labels: number of classes, or of values in a regression.
+        sizes: as for `PooledEncoder`; dropout also before the classifier.
+    """
+
+    def __init__(self, *, num_labels: int, **sizes: Any) -> None:
+        super().__init__(**sizes)
+        self.classifier = nn.Linear(self.features, num_labels)
+
+    def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor | None = None) -> torch.Tensor:
+        """Logits ``(batch, num_labels)``; arguments and errors as in `RecurrentEncoder.forward`."""
+        return self.classifier(self.dropout(self.encode(input_ids, attention_mask)))
 
 
 def reversing_order(lengths: torch.Tensor, length: int) -> torch.Tensor:

@@ -60,7 +60,7 @@ def test_every_task_is_asked_in_its_own_way():
 
     pipe = Pipe()
     assert answers_to(pipe, [{"text": "fine"}]) == [CLASSES]
-    pipe.task = "question-answering"
+    pipe.task = "next-sentence-prediction"
     assert answers_to(pipe, [{"question": "Who?", "context": "Ada."}, {"text": "x"}]) == [
         [{"seen": {"question": "Who?", "context": "Ada."}}],
         [{"seen": "x"}],

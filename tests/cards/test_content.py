@@ -22,6 +22,21 @@ def test_a_pickle_is_known_by_its_content(tmp_path):
     assert ["weights.json is a pickle" in problem for problem in collect(tmp_path).problems] == [True]
 
 
+def test_safetensors_whose_length_reads_like_the_beginning_of_a_pickle_are_none(tmp_path):
+    """The file begins with the length of its header; 0x280 and the protocol of a pickle are the same two bytes."""
+    import torch
+    from safetensors.torch import save_file
+
+    for padding in range(0, 700, 8):
+        save_file({"weight": torch.zeros(1)}, tmp_path / "model.safetensors", {"note": "x" * padding})
+        if (tmp_path / "model.safetensors").read_bytes()[:2] == b"\x80\x02":
+            break
+    assert (tmp_path / "model.safetensors").read_bytes()[:2] == b"\x80\x02"
+    assert collect(tmp_path).problems == ()
+    (tmp_path / "model.safetensors").write_bytes(b"\x80\x02}q\x00.")
+    assert len(collect(tmp_path).problems) == 1
+
+
 def test_a_link_out_of_the_folder_is_refused(folder, tmp_path):
     (tmp_path / "outside").mkdir()
     (tmp_path / "outside" / "passwd").write_text("root", encoding="utf-8")

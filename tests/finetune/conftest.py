@@ -45,6 +45,7 @@ class NumberRecipe:
     """The recipe of this task; see `quintet.finetune.recipe.Recipe`."""
 
     metric, higher_is_better, has_validation = "accuracy", True, True
+    is_divisible = True
 
     def __init__(self, settings: FinetuneSettings, rows: NumberRows) -> None:
         self.settings, self.rows = settings, rows
@@ -53,6 +54,9 @@ class NumberRecipe:
         return [
             {"numbers": numbers, "label": label} for numbers, label in zip(rows["numbers"], rows["label"], strict=True)
         ]
+
+    def vary(self, features, epoch, rows):
+        return features
 
     def length(self, features):
         return len(features["numbers"])

@@ -212,3 +212,11 @@ def test_a_broken_file_is_named(words, tmp_path, file, content, words_of_error):
     (tmp_path / "reviews" / file).write_text(content)
     with pytest.raises(WeightsError, match=words_of_error):
         TextTokenizer.from_folder(tmp_path / "reviews")
+
+
+def test_padding_that_a_tokenizer_asks_for_is_not_taken_for_special_tokens():
+    """all-MiniLM-L6-v2 asks for 128 tokens of every text."""
+    plain = train_tokenizer(["the cat sat on the mat"], "byte-bpe", 300, 16)
+    assert plain.backend is not None
+    plain.backend.enable_padding(length=12)
+    assert plain.special_counts == {False: (1, 0, 1), True: (1, 1, 1)}

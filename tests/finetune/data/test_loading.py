@@ -6,7 +6,9 @@ import datasets
 import numpy as np
 import pytest
 from quintet.finetune.data.fingerprints import _text_key
+from quintet.finetune.data.loading import load_data
 from quintet.pipelines.errors import DataError, UsageError
+from quintet.pipelines.tasks import find_task
 
 from .conftest import reviews
 
@@ -273,3 +275,18 @@ def test_facts_hold_what_the_report_holds_and_no_text(write_csv, load_stars):
     assert (facts.name, facts.kind, facts.columns) == ("reviews.csv", "local", {"text": "review", "label": "stars"})
     assert [split.fingerprint for split in facts.splits] == [split.fingerprint for split in data.report.splits]
     assert "film" not in str(facts)
+
+
+def test_questions_about_one_context_stay_on_one_side():
+    rows = []
+    for number in range(60):
+        context = f"Ada went to Rome on day {number // 3}."
+        rows.append(
+            {"question": f"Who? {number}", "context": context, "answers": {"text": ["Ada"], "answer_start": [0]}}
+        )
+    data = load_data(rows, task=find_task("qa"), validation_fraction=0.2)
+    sides = {role: set(data.splits[role]["context"]) for role in ("train", "validation")}
+    assert len(sides["validation"]) == 4 and not sides["train"] & sides["validation"]
+    assert len(data.splits["validation"]) == 12
+    (report,) = [split for split in data.report.splits if split.name == "validation"]
+    assert report.rule == "20 % of train, questions about one context together"

@@ -15,10 +15,10 @@ def build(name, **arguments):
 
 
 def test_table_is_what_the_tasks_name():
-    names = [(family.name, task) for family in FAMILIES for task in family.tasks]
+    names = [(family.name, task, family.reads_pairs) for family in FAMILIES for task in family.tasks]
     assert len(names) == len(set(names)) == 13
     for task in TASKS:
-        assert task.families == tuple(family.name for family in FAMILIES if task.name in family.tasks)
+        assert task.families == tuple(dict.fromkeys(family.name for family in FAMILIES if task.name in family.tasks))
 
 
 def test_the_document_states_the_defaults():
