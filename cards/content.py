@@ -201,7 +201,7 @@ def _file_problem(name: str, path: Path) -> str | None:
     except OSError as error:
         return f"{name} cannot be read ({error.strerror}); give yourself the right to, or move it out."
     # The first eight bytes of safetensors are a length, which may be 0x280.
-    is_safe = path_in.suffix == ".safetensors" and beginning[2:10] == b"\0\0\0\0\0\0{\""
+    is_safe = path_in.suffix == ".safetensors" and beginning[2:10] == b'\0\0\0\0\0\0{"'
     is_pickle = (re.match(rb"\x80[\x02-\x05]", beginning) and not is_safe) or b"data.pkl" in beginning
     if path_in.suffix in PICKLES or is_pickle:
         return (

@@ -8,7 +8,8 @@ from typing import Any
 from .architectures import is_own_family
 from .facts import CHECKPOINT_PLACEHOLDER, EvaluationFacts, RunFacts
 from .languages import is_language, language_name
-from .markdown import code, plain
+from .markdown import code as in_code
+from .markdown import plain
 
 REWRITING_TASKS = {
     "translation": ("translate", "translation_text"),
@@ -52,16 +53,15 @@ def rewriting_usage(facts: RunFacts, texts: Sequence[str]) -> list[tuple[str, st
         trusted = is_own_family(facts.family)
         remark = "# trust_remote_code: the network is defined by the .py files beside the weights\n" if trusted else ""
         options = ", trust_remote_code=True" if trusted else ""
-        usages.append(
-            (
-                "transformers",
-                "from transformers import AutoModelForSeq2SeqLM, AutoTokenizer\n\n"
-                f'{remark}tokenizer = AutoTokenizer.from_pretrained("{CHECKPOINT_PLACEHOLDER}"{options})\n'
-                f'model = AutoModelForSeq2SeqLM.from_pretrained("{CHECKPOINT_PLACEHOLDER}"{options})\n'
-                f'{listed}\nbatch = tokenizer(texts, padding=True, return_tensors="pt")\n'
-                "for ids in model.generate(**batch):\n    print(tokenizer.decode(ids, skip_special_tokens=True))\n",
-            )
+        read = f'("{CHECKPOINT_PLACEHOLDER}"{options})'
+        code = (
+            "from transformers import AutoModelForSeq2SeqLM, AutoTokenizer\n\n"
+            f"{remark}tokenizer = AutoTokenizer.from_pretrained{read}\n"
+            f"model = AutoModelForSeq2SeqLM.from_pretrained{read}\n"
+            f'{listed}\nbatch = tokenizer(texts, padding=True, return_tensors="pt")\n'
+            "for ids in model.generate(**batch):\n    print(tokenizer.decode(ids, skip_special_tokens=True))\n"
         )
+        usages.append(("transformers", code))
     return usages
 
 
@@ -71,7 +71,7 @@ def counted_sentence(evaluation: EvaluationFacts) -> str:
     sentences = []
     for name, title in (("sacrebleu", "BLEU"), ("chrf", "chrF"), ("rouge", "ROUGE")):
         if protocol.get(name):
-            how = code(str(protocol[name])) if name != "rouge" else plain(str(protocol[name]))
+            how = in_code(str(protocol[name])) if name != "rouge" else plain(str(protocol[name]))
             sentences.append(f"{title}: {how}.")
     if protocol.get("num_beams"):
         sentences.append(f"Written with num_beams={protocol['num_beams']}.")

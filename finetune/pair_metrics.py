@@ -153,6 +153,6 @@ def _check_finite(similarities: np.ndarray) -> None:
     finite = np.isfinite(similarities)
     if not finite.all():
         raise WeightsError(
-            f"the checkpoint gives vectors that are not finite (first: row {int(finite.argmin()) + 1}); its weights are "
-            "damaged or training diverged"
+            f"the checkpoint gives vectors that are not finite (first: row {int(finite.argmin()) + 1}); its weights "
+            "are damaged or training diverged"
         )

@@ -83,7 +83,7 @@ class Stream:
         return {"input_ids": tokens[:-1], "position_ids": places[:-1], "target": targets}
 
     def _read(self, first: int, stop: int) -> tuple[np.ndarray, np.ndarray]:
-        """Tokens ``first`` to ``stop`` of the stream, and their places: counted from the row's first, and each text's."""
+        """Tokens ``first`` to ``stop`` of the stream, and their places, which each text and the row count from 0."""
         places = np.arange(stop - first, dtype=np.int32)
         if not len(self._before) + len(self._behind):
             return np.array(self._texts.ids[first:stop]), places

@@ -171,8 +171,8 @@ class FinetuneSettings:
     )
     pair_loss: Literal["cosine", "contrastive", "in-batch"] | None = setting(
         None,
-        "what vectors of pairs learn: that their cosine is the score, that only equals are near, or that a text is nearer "
-        "to its own partner than to all others of the batch; default: by the target",
+        "what vectors of pairs learn: that their cosine is the score, that only equals are near, or that a text is "
+        "nearer to its own partner than to all others of the batch; default: by the target",
         tasks=("sentence-similarity", "text-ranking"),
     )
     pooling: Literal["mean", "cls", "max", "last"] | None = setting(

@@ -121,7 +121,10 @@ class Text2TextGenerationRecipe(TextRecipe):
         written = self.pipeline.encode_targets(list(rows["target"]))
         limit = self.tokenizer.max_length
         return [
-            {"input_ids": np.asarray(cut(pieces[0], limit), np.int32), "target": np.asarray(cut(target, limit), np.int32)}
+            {
+                "input_ids": np.asarray(cut(pieces[0], limit), np.int32),
+                "target": np.asarray(cut(target, limit), np.int32),
+            }
             for pieces, target in zip(read, written, strict=True)
         ]
 

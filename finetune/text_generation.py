@@ -111,7 +111,7 @@ class TextGenerationRecipe(TextRecipe):
         return [self.texts.features(row, epoch) for row in rows.tolist()]
 
     def length(self, features: Features) -> int:
-        """Tokens, each counted several times where the vocabulary is large: then the logits are what fills the memory."""
+        """Tokens, counted several times where the vocabulary is large: then it is the logits that fill the memory."""
         return len(features["input_ids"]) * max(1, self.tokenizer.vocab_size // USUAL_VOCABULARY)
 
     def collate(self, features: Sequence[Features]) -> Batch:

@@ -8,7 +8,7 @@ import sys
 import time
 
 import pytest
-from quintet.cli import main
+from quintet.cli import _cell, main
 
 REVIEWS = "review,stars\n" + "".join(
     f"The {thing} was {word} on visit {visit}.,{stars}\n"
@@ -296,3 +296,18 @@ def test_settings_file_with_a_flag_on_top(trained, capsys, monkeypatch):
     plan = json.loads(out)
     assert plan["settings"]["epochs"] == 2
     assert not (trained[0] / "other").exists()
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        ([0.5, 0.25], "[0.5, 0.25]"),
+        ([0.1] * 384, "[0.1000, 0.1000, 0.1000, 0.1000, …] (384 numbers)"),
+        ([[0.1] * 384] * 5, "[0.1000, 0.1000, 0.1000, 0.1000, …] (5 × 384 numbers)"),
+        ([{"corpus_id": 3, "score": 0.5, "text": "a\n film"}], "0.5000 a film"),
+        ([{"label": "a", "score": 0.5}], "[{'label': 'a', 'score': 0.5}]"),
+        (None, ""),
+    ],
+)
+def test_a_terminal_shows_vectors_by_their_first_numbers_and_size(value, shown):
+    assert _cell(value) == shown

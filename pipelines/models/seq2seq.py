@@ -5,9 +5,9 @@
 
 Papers: Bahdanau et al. 2015, "Neural Machine Translation by Jointly Learning to Align and Translate" (attention,
 section 3.1 and appendix A.1.2; the decoder's first state, A.2.2). As in Wu et al. 2016, "Google's Neural Machine
-Translation System", section 3, the lowest decoder layer asks for the attention and the layer above reads what it found. So no state
-waits for the attention of the step before, and the LSTMs run over whole texts at once, which is what they are fast at.
-Word vectors are shared by both languages and by the output (Press and Wolf 2017). Checked in
+Translation System", section 3, the lowest decoder layer asks for the attention and the layer above reads what it found.
+So no state waits for the attention of the step before, and the LSTMs run over whole texts at once, which is what they
+are fast at. Word vectors are shared by both languages and by the output (Press and Wolf 2017). Checked in
 tests/pipelines/models/test_seq2seq.py against a loop over the tokens written out by the equations.
 
 Axes: batch, length (tokens read), steps (tokens written), hidden (features of one direction, and of the decoder).

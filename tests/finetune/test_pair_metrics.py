@@ -33,7 +33,7 @@ def test_the_threshold_is_the_best_of_all_and_lies_between_two_rows():
     tried = [((similarities >= at) == alike).mean() for at in (*similarities, 2.0)]
     assert ((similarities >= threshold) == alike).mean() == pytest.approx(max(tried))
     assert np.abs(similarities - threshold).min() > 0
-    assert best_threshold(np.full(4, 0.5), np.array([True, True, True, False])) < 0.5
+    assert best_threshold(np.full(4, 0.5), np.array([False, True, True, True])) < 0.5
 
 
 def test_labelled_pairs_have_accuracy_and_f1_only_with_a_threshold():

@@ -278,7 +278,7 @@ def test_a_checkpoint_with_other_labels_gets_a_head_for_both_ends(tmp_path):
     recipe = start(data(), tmp_path / "first")
     recipe.tokenizer.save(tmp_path / "nli")
     sizes = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 16}
-    config = BertConfig(vocab_size=recipe.tokenizer.vocab_size, num_labels=3, **sizes)
+    config = BertConfig(vocab_size=recipe.tokenizer.vocab_size, id2label={0: "no", 1: "maybe", 2: "yes"}, **sizes)
     BertForSequenceClassification(config).save_pretrained(tmp_path / "nli")
     for settings in ({}, {"lora": True}):
         tuned = start(data(), tmp_path / "second", str(tmp_path / "nli"), model_args={}, vocab_size=None, **settings)

@@ -163,6 +163,15 @@ def test_matching_pairs_are_told_from_all_others(tmp_path):
     assert search("how cold is the soup", documents=["the soup is cold"])[0]["corpus_id"] == 0
 
 
+def test_the_batch_that_a_text_is_told_from_is_never_parted(tmp_path):
+    options = {"task": "text-ranking", "max_steps": 3, "epochs": None}
+    weights = []
+    for tokens in (4, 16_384):
+        train(tmp_path / str(tokens), splits(matching), batch_tokens=tokens, **options)
+        weights.append((tmp_path / str(tokens) / "model.safetensors").read_bytes())
+    assert weights[0] == weights[1]
+
+
 def test_only_equal_pairs_are_learned_in_the_batch(tmp_path):
     facts = train(tmp_path / "out", splits(labelled), pair_loss="in-batch", max_steps=2, epochs=None)
     assert facts.training.epochs == pytest.approx(2 * 8 / 24, abs=1e-3)  # half of the 48 rows

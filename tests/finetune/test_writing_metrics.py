@@ -19,7 +19,7 @@ from quintet.pipelines.errors import DataError, ShapeError
 from rouge_score.rouge_scorer import RougeScorer
 from sacrebleu import corpus_bleu, corpus_chrf, sentence_chrf
 
-WORDS = "ein Mann mit Hut, sitzt auf der Bank. Zwei Hunde rennen! über das Gras -".split()
+WORDS = [*"ein Mann mit Hut, sitzt auf der Bank. Zwei Hunde rennen! über das Gras -".split()]  # noqa: SIM905
 
 
 def texts(count, seed):

@@ -1,6 +1,5 @@
 """Zero-shot classification measured: candidate labels are the data's own, or what they are called."""
 
-import numpy as np
 import pytest
 import quintet
 from quintet.finetune import finetune
@@ -44,12 +43,12 @@ def evaluate(checkpoint, tmp_path, labels, **options):
 
 
 def test_the_labels_of_the_data_are_the_candidates(checkpoint, tmp_path):
-    labels = ["good", "bad"] * 6
-    facts = evaluate(checkpoint, tmp_path, labels)
     classify = quintet.pipeline("zero-shot-classification", model=checkpoint)
-    answers = classify(TEXTS * 2, candidate_labels=["bad", "good"])
-    expected = np.mean([answer["labels"][0] == label for answer, label in zip(answers, labels, strict=True)])
-    assert facts.metric("accuracy").value == pytest.approx(expected)
+    answers = [answer["labels"][0] for answer in classify(TEXTS * 2, candidate_labels=["bad", "good"])]
+    other = {"bad": "good", "good": "bad"}
+    labels = [answer if row % 4 else other[answer] for row, answer in enumerate(answers)]  # three of four right
+    facts = evaluate(checkpoint, tmp_path, labels)
+    assert facts.metric("accuracy").value == 0.75
     assert facts.labels == ("bad", "good") and facts.baselines[0].name == "majority class"
 
 

@@ -129,7 +129,7 @@ def test_a_wrong_option_is_named(follows, pairs, options, words):
 
 
 def test_a_checkpoint_without_the_head_is_refused(bert_folder):
-    words = "has no trained next sentence head .*; use one that was trained for next-sentence-prediction"
+    words = "has no trained next sentence head .*; fine-tune it first: quintet finetune next-sentence-prediction"
     with pytest.raises(WeightsError, match=words):
         pipeline("next-sentence-prediction", bert_folder, device="cpu")
 

@@ -56,6 +56,7 @@ def by_hand(network, ids):
     for number, (first, last) in enumerate(places):
         separator = number if ids[first] == 3 and separator is None else separator
         features.append(torch.cat([network.embedding.weight[0], shapes[first : last + 1].amax(0)]))
+    assert separator is not None
     hidden = torch.stack(features)
     for change, gate in zip(network.highway.changes, network.highway.gates, strict=True):
         share = torch.sigmoid(gate(hidden))

@@ -93,7 +93,7 @@ def test_reordered_states_go_on_as_their_texts():
     net = network()
     ids, start = torch.tensor([[3, 4, 5], [7, 2, 8]]), torch.tensor([[0], [0]])
     with torch.inference_mode():
-        logits, state = net.step(start, net.encode(ids))
+        _, state = net.step(start, net.encode(ids))
         rows = torch.tensor([1, 1, 0])
         again, _ = net.step(torch.tensor([[4], [4], [4]]), net.reorder(state, rows))
         expected, _ = net.step(torch.tensor([[4], [4]]), state)
