@@ -164,7 +164,7 @@ ARCHITECTURES = {
         is_own=True,
     ),
     "transformer-seq2seq": _TRANSFORMER_SEQ2SEQ,
-    "marian": _TRANSFORMER_SEQ2SEQ,
+    "pegasus": _TRANSFORMER_SEQ2SEQ,
     "lstm-seq2seq": Architecture(
         "an LSTM encoder and decoder with attention",
         "bahdanau2015neural",

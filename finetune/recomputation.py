@@ -141,7 +141,11 @@ def _cut_like_training(
     name = str(dataset) if is_name else "memory"
     given = {key: run.settings[key] for key in DATA_SETTINGS if run.settings.get(key) is not None}
     settings = FinetuneSettings(
-        task=str(run.settings.get("task") or task.name), model="recorded", output="recorded", dataset=f"{name}@{revision}" if revision else name, **given
+        task=str(run.settings.get("task") or task.name),  # translation_en_to_de says which column is which
+        model="recorded",
+        output="recorded",
+        dataset=f"{name}@{revision}" if revision else name,
+        **given,
     )
     data = load_task_data(settings, task, None if is_name else dataset, rejected=None)
     return ChosenRows(data, evaluation.split, split_facts(data.report.facts(), evaluation.split))

@@ -18,7 +18,6 @@ import numpy as np
 import torch
 
 from ..pipelines.checkpoints import from_model
-from ..pipelines.devices import find_device
 from ..pipelines.models.shapes import IGNORED
 from .measuring import Conditions, Measured
 from .plan import micro_batches
@@ -87,7 +86,6 @@ class Text2TextGenerationRecipe(TextRecipe):
         """The recipe at its beginning: model and tokenizer made."""
         start = starting_point(settings, data, prepared)
         set_decoding(start)
-        attend_plainly(start)
         cls.prepare(start, settings, data)
         return cls(
             task,
@@ -211,15 +209,6 @@ def set_decoding(start: StartingPoint) -> None:
     generation.num_beams = BEAMS
     generation.max_length = None
     generation.max_new_tokens = start.tokenizer.max_length
-
-
-def attend_plainly(start: StartingPoint) -> None:
-    """On a CPU computes attention by plain products: torch's fused one is made for texts of thousands of tokens.
-
-    With sentences of 16 tokens its backward pass took a third of a training step.
-    """
-    if find_device(start.settings.device).type == "cpu" and hasattr(start.model, "set_attn_implementation"):
-        start.model.set_attn_implementation("eager")
 
 
 def cut(target: list[int], limit: int | None) -> list[int]:

@@ -152,9 +152,7 @@ def _train_bytes(texts: Iterator[str], vocab_size: int) -> Tokenizer:
         show_progress=False,
     )
     tokenizer.train_from_iterator(texts, trainer)
-    template = _template(
-        tokenizer, single=f"{START} $A {SEPARATOR}", pair=f"{START} $A {SEPARATOR} $B:1 {SEPARATOR}:1"
-    )
+    template = _template(tokenizer, single=f"{START} $A {SEPARATOR}", pair=f"{START} $A {SEPARATOR} $B:1 {SEPARATOR}:1")
     # The space before a word is part of its first token, but of no answer or entity that begins with it.
     tokenizer.post_processor = processors.Sequence([processors.ByteLevel(trim_offsets=True), template])
     return tokenizer

@@ -225,9 +225,7 @@ def _steps(
     with _finite():
         yield from decode_steps(
             model,
-            _encoded(checkpoint, model, rows)
-            if isinstance(model, StatefulEncoderDecoder)
-            else model.start(len(rows)),
+            _encoded(checkpoint, model, rows) if isinstance(model, StatefulEncoderDecoder) else model.start(len(rows)),
             ids if start is None else [[start]] * len(rows),
             plan.rules(budget),
             device=checkpoint.device,

@@ -16,7 +16,7 @@ def build(name, **arguments):
 
 def test_table_is_what_the_tasks_name():
     names = [(family.name, task, family.reads_pairs) for family in FAMILIES for task in family.tasks]
-    assert len(names) == len(set(names)) == 13
+    assert len(names) == len(set(names)) == 41
     for task in TASKS:
         assert task.families == tuple(dict.fromkeys(family.name for family in FAMILIES if task.name in family.tasks))
 
@@ -29,7 +29,7 @@ def test_the_document_states_the_defaults():
             shown = "-".join(map(str, value)) if isinstance(value, tuple) else str(value).lower()
             assert f"`{name}={shown}`" in text, f"{family.name}: {name}={shown}"
             stated += 1
-    assert stated == 3 * 6 + 4 + 6 + 7 + 5
+    assert stated == 97
 
 
 def test_an_unknown_family_suggests_the_nearest():
