@@ -244,7 +244,7 @@ def test_the_same_rows_in_another_order_give_the_same_numbers(trained, copy, tmp
     assert all(number.is_end for number in report.numbers if not number.is_equal)
 
 
-@pytest.mark.parametrize("name", ["sentiment-en", "sentiment-zh"])
+@pytest.mark.parametrize("name", ["lstm-shakespeare", "sentiment-en", "sentiment-zh"])
 def test_embedded_checkpoints_are_those_of_their_facts_and_cards(name):
     report = verify(name, device="cpu")
     assert report.differing == []

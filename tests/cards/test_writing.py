@@ -410,7 +410,7 @@ def test_a_full_disk_leaves_the_old_card(checkpoint, quick, monkeypatch):
 # ------------------------------------------------------------------------------------------------ check
 
 
-@pytest.mark.parametrize("name", ["sentiment-en", "sentiment-zh"])
+@pytest.mark.parametrize("name", ["lstm-shakespeare", "sentiment-en", "sentiment-zh"])
 def test_the_embedded_checkpoints_have_cards_without_problems(name):
     report = card(name, check=True)
     assert report.problems == ()
