@@ -226,7 +226,7 @@ def _facts_and_examples(
     name = folder.resolve().name
     task = recorded.task if recorded is not None else read_config(Place(name, folder)).get("task")
     row = find_task(task or "text-classification")
-    pipe = pipeline(row.name, folder, device="cpu", dtype="float32")
+    pipe: Any = pipeline(row.name, folder, device="cpu", dtype="float32")
     subject = read_subject(folder, pipe, row, is_default=False)
     facts = recorded or subject.described
     facts = replace(facts, files_sha256=_checked_files(folder, facts))
