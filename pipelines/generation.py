@@ -33,13 +33,12 @@ from .decoding import (
 )
 from .errors import InputError, WeightsError
 from .generation_options import SAMPLING, Budget, WritingPlan
+from .token_batches import NOT_FINITE
 
 if TYPE_CHECKING:
     from collections.abc import Hashable
 
     from .checkpoints import Checkpoint
-
-NOT_FINITE = "the model's output is not finite (nan or infinite); try dtype='float32'."
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,8 @@
 """Linear layers for inference on a CPU: their weights laid out once as oneDNN's matrix products read them.
 
-torch's own ``linear`` leaves the layout to every call. On two cores of an AMD EPYC the laid out weights took a half of
-the time for one row (the next token of a text), a quarter to a third for eight, and 10 to 20 % less for hundreds of
-rows; see docs/performance.md. The sums are the same but for their order.
+torch's own ``linear`` leaves the layout to every call. On two cores of an AMD EPYC the laid out weights took 40 to 85 %
+of the time for one row (the next token of a text), 25 to 46 % for eight, and 10 to 20 % less than all of it for
+hundreds of rows; see docs/performance.md. The sums are the same but for their order.
 """
 
 from __future__ import annotations
