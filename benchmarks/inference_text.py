@@ -100,7 +100,7 @@ def _measure(options: argparse.Namespace) -> dict[str, Any]:
 
 def _read_texts(options: argparse.Namespace) -> list[str]:
     from quintet.pipelines.records import Record, read_records
-    from quintet.pipelines.run_inputs import find_text_columns
+    from quintet.pipelines.run_inputs import find_read_columns
     from quintet.pipelines.tasks import find_task
 
     if not options.texts and not options.dataset:
@@ -111,7 +111,7 @@ def _read_texts(options: argparse.Namespace) -> list[str]:
     for source in sources:
         rows = [record for record in read_records(source) if isinstance(record, Record)]
         given = {"text": options.column} if options.column else None
-        column = find_text_columns(list(rows[0].values), find_task("sentiment"), given, source=source)["text"]
+        [column, *_] = find_read_columns(list(rows[0].values), find_task("sentiment"), given, source=source).values()
         texts = [row.values[column] for row in rows if row.values[column]]
         chosen += generator.sample(texts, min(len(texts), options.count // len(sources)))
     generator.shuffle(chosen)

@@ -24,7 +24,7 @@ from .masking import Masking, training_generator
 from .measuring import Conditions, Measured
 from .recipe import Batch, BatchLoss, Features, TrainingRows
 from .settings import FinetuneSettings
-from .text_models import StartingPoint, starting_point, training_texts
+from .text_models import TextStart, starting_point, training_texts
 from .text_recipe import NOT_INPUTS, TextRecipe, gathered
 from .tokenized_texts import TokenizedTexts
 
@@ -74,7 +74,7 @@ class FillMaskRecipe(TextRecipe):
     def __init__(
         self,
         task: Task,
-        start: StartingPoint,
+        start: TextStart,
         rows: TrainingRows,
         *,
         problem_type: str,
@@ -174,7 +174,7 @@ class FillMaskRecipe(TextRecipe):
         return measure_masks(pipe, data, role, conditions)
 
 
-def masking_of(start: StartingPoint) -> Masking:
+def masking_of(start: TextStart) -> Masking:
     """How texts are masked for training.
 
     Raises:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..pipelines.errors import DataError
+from ..pipelines.image_inputs import picture_name
 from .baselines import constant_baseline
 from .label_matching import matched_labels
 from .measuring import Conditions, Measured, Progress
@@ -37,8 +38,23 @@ def measure_labels(pipe: Any, data: TaskData, role: str, conditions: Conditions)
         conditions.label_map,
     )
     probabilities, notes = answer(pipe, rows, conditions.progress)
+    if "image" in rows.column_names:
+        return measure_probabilities(probabilities, labels, conditions, _PictureNames(rows), notes=notes)
     pairs = rows["text_pair"] if "text_pair" in rows.column_names else None
     return measure_probabilities(probabilities, labels, conditions, rows["text"], pairs, notes)
+
+
+class _PictureNames(Sequence[str]):
+    """What each row's picture is called; read one at a time, since only those of mistakes are wanted."""
+
+    def __init__(self, rows: Any) -> None:
+        self.rows = rows
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, row: Any) -> Any:
+        return picture_name(self.rows[row]["image"]) or f"picture {row + 1}"
 
 
 def measure_probabilities(

@@ -28,7 +28,7 @@ from .recipe import Batch, BatchLoss, Features, TrainingRows
 from .settings import FinetuneSettings
 from .span_answers import Reading, measure_spans, questions_of
 from .span_metrics import span_metrics
-from .text_models import StartingPoint, starting_point
+from .text_models import TextStart, starting_point
 from .text_recipe import TextRecipe, gathered
 from .training_data import SplitRows
 
@@ -56,7 +56,7 @@ class QuestionAnsweringRecipe(TextRecipe):
     unused_settings = ("teacher", "augment", "class_weights", "problem_type", "label_names", "label_smoothing")
 
     def __init__(
-        self, task: Task, start: StartingPoint, rows: TrainingRows, *, problem_type: str, validation: Any = None
+        self, task: Task, start: TextStart, rows: TrainingRows, *, problem_type: str, validation: Any = None
     ) -> None:
         super().__init__(
             task, start, rows, labels=None, problem_type=problem_type, validation=validation, directions=METRICS

@@ -29,7 +29,7 @@ from .pair_losses import contrastive_losses, cosine_losses, in_batch_losses, of_
 from .pair_metrics import best_threshold, rank_metrics
 from .recipe import Batch, BatchLoss, Features, TrainingRows
 from .settings import FinetuneSettings
-from .text_models import StartingPoint, starting_point
+from .text_models import TextStart, starting_point
 from .text_pairs import Kind, TextPairs, read_pairs
 from .text_recipe import TextRecipe, gathered
 
@@ -90,7 +90,7 @@ class SentenceSimilarityRecipe(TextRecipe):
     def __init__(
         self,
         task: Task,
-        start: StartingPoint,
+        start: TextStart,
         rows: TrainingRows,
         *,
         problem_type: str,
@@ -301,7 +301,7 @@ def _check_loss(loss: Loss, settings: FinetuneSettings, training: TextPairs) -> 
         )
 
 
-def _sentences(start: StartingPoint) -> SentenceSettings:
+def _sentences(start: TextStart) -> SentenceSettings:
     """How the vectors of what is trained are made.
 
     Raises:

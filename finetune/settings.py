@@ -49,6 +49,9 @@ HARMLESS_ON_RESUME = frozenset(
 
 ALTERATIONS = ("mask", "ngram", "replace", "splice")
 
+PICTURE_TASKS = ("image-classification", "object-detection", "image-segmentation")
+"""Tasks that train on pictures."""
+
 TRACKERS = ("tensorboard", "trackio", "wandb")
 
 
@@ -101,6 +104,18 @@ class FinetuneSettings:
         None,
         "what a row of a plain text file is, for tasks that only read text: a line, a text between blank lines, or a "
         "piece of one long text; default: the task's own",
+    )
+    image_size: int | None = setting(
+        None,
+        "pixels of the sides of the square that pictures are brought to, for a family trained from scratch; default: the "
+        "family's",
+        tasks=PICTURE_TASKS,
+    )
+    augmentation: tuple[str, ...] = setting(
+        (),
+        "how pictures are varied in training: flip, crop, shift, colour, erase, randaugment, mixup, cutmix …; default: "
+        "not at all",
+        tasks=PICTURE_TASKS,
     )
     max_length: int | None = setting(
         None, "tokens of a text to train on; longer texts are cut; default: the model's own"
@@ -212,7 +227,7 @@ class FinetuneSettings:
     dry_run: bool = setting(False, "show data, parameters, steps, memory and time per step; write nothing")
 
     def __post_init__(self) -> None:
-        for name in ("label_names", "lora_targets", "augment_by", "track"):
+        for name in ("label_names", "lora_targets", "augment_by", "augmentation", "track"):
             if isinstance(getattr(self, name), list):  # TOML and JSON know no tuples
                 object.__setattr__(self, name, tuple(getattr(self, name)))
         # relations can be looked at only where the types are right
@@ -288,6 +303,7 @@ _RANGES: Mapping[str, tuple[float, float, bool, bool]] = {
     "validation_fraction": (0, 1, True, False),
     "test_fraction": (0, 1, True, False),
     "max_rows": (1, float("inf"), True, False),
+    "image_size": (8, float("inf"), True, False),
     "max_length": (3, float("inf"), True, False),  # fewer leave no token beside the special ones
     "vocab_size": (16, float("inf"), True, False),
     "embeddings_scale": (0, float("inf"), False, False),

@@ -23,7 +23,7 @@ from .measuring import Conditions, Measured
 from .plan import micro_batches
 from .recipe import Batch, BatchLoss, Features, TrainingRows
 from .settings import FinetuneSettings
-from .text_models import StartingPoint, starting_point
+from .text_models import TextStart, starting_point
 from .text_recipe import NOT_INPUTS, TextRecipe, gathered
 from .token_loss import TokenScores, token_losses
 from .training_data import SplitRows
@@ -61,7 +61,7 @@ class Text2TextGenerationRecipe(TextRecipe):
     def __init__(
         self,
         task: Task,
-        start: StartingPoint,
+        start: TextStart,
         rows: TrainingRows,
         *,
         problem_type: str,
@@ -96,7 +96,7 @@ class Text2TextGenerationRecipe(TextRecipe):
         )
 
     @classmethod
-    def prepare(cls, start: StartingPoint, settings: FinetuneSettings, data: TaskData) -> None:
+    def prepare(cls, start: TextStart, settings: FinetuneSettings, data: TaskData) -> None:
         """Puts into the model's configuration what the task needs beside its weights."""
 
     @classmethod
@@ -200,7 +200,7 @@ class Text2TextGenerationRecipe(TextRecipe):
         return measure_texts(pipe, data, role, conditions, scorer=cls.scorer, rules=cls.rules, protocol=cls.protocol())
 
 
-def set_decoding(start: StartingPoint) -> None:
+def set_decoding(start: TextStart) -> None:
     """Makes the checkpoint write with `BEAMS` beams unless it says itself how; kept in its generation configuration."""
     start.model.config.use_cache = True  # off in training only, where the recipe says so
     if start.base_model is not None:

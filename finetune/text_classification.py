@@ -6,27 +6,31 @@ training is the metric of what a user would get.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Mapping, Sequence
-from itertools import islice
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from torch.nn import functional
 
 from .distillation import distillation_losses
 from .label_answers import measure_labels
+from .label_learning import (
+    class_weights_of,
+    known_metrics,
+    label_losses,
+    label_metrics,
+    loss_of_guessing,
+    target_tensor,
+)
 from .measuring import Conditions, Measured
-from .metrics import classification_metrics
-from .problems import MULTI_LABEL, REGRESSION, SINGLE_LABEL
+from .problems import SINGLE_LABEL
 from .recipe import Batch, BatchLoss, Features, TrainingRows
 from .settings import FinetuneSettings
-from .text_export import calibrated
-from .text_inputs import inputs_of, inputs_of_split
-from .text_models import StartingPoint, starting_point
-from .text_recipe import NOT_INPUTS, TextRecipe, gathered
+from .export import calibrated
+from .text_inputs import inputs_of
+from .text_models import TextStart, starting_point
+from .text_recipe import NOT_INPUTS, TextRecipe
 from .text_teacher import rows_with_teacher
 from .training_data import SplitRows
 
@@ -52,7 +56,7 @@ class TextClassificationRecipe(TextRecipe):
     def __init__(
         self,
         task: Task,
-        start: StartingPoint,
+        start: TextStart,
         rows: TrainingRows,
         *,
         labels: Sequence[str] | None,
@@ -70,7 +74,7 @@ class TextClassificationRecipe(TextRecipe):
             directions=known_metrics(labels, problem_type),
         )
         self.class_weights = class_weights
-        self.loss_of_guessing = _loss_of_guessing(labels, problem_type)
+        self.loss_of_guessing = loss_of_guessing(labels, problem_type)
 
     @classmethod
     def start(cls, task: Task, settings: FinetuneSettings, data: TaskData, prepared: Path) -> TextClassificationRecipe:
@@ -79,10 +83,6 @@ class TextClassificationRecipe(TextRecipe):
         rows: TrainingRows = SplitRows(data.splits["train"])
         if settings.teacher:
             rows = rows_with_teacher(rows, start, data, prepared)
-        weights = None
-        if settings.class_weights == "balanced" and data.labels:
-            counts = count_labels((batch["label"] for batch in data.splits["train"].iter(10_000)), len(data.labels))
-            weights = balanced_weights(counts, len(data.splits["train"]), data.problem_type)
         return cls(
             task,
             start,
@@ -90,7 +90,7 @@ class TextClassificationRecipe(TextRecipe):
             labels=data.labels,
             problem_type=data.problem_type,
             validation=data.splits.get("validation"),
-            class_weights=weights,
+            class_weights=class_weights_of(data, settings),
         )
 
     def features(self, rows: Mapping[str, Sequence[Any]]) -> list[Features]:
@@ -109,8 +109,7 @@ class TextClassificationRecipe(TextRecipe):
     def collate(self, features: Sequence[Features]) -> Batch:
         """Padded ids (batch, length) and targets (batch,) or (batch, classes)."""
         batch = self.padded(features)
-        dtype = torch.int64 if self.problem_type == SINGLE_LABEL else torch.float32
-        batch["targets"] = torch.tensor([sample["target"] for sample in features], dtype=dtype)
+        batch["targets"] = target_tensor([sample["target"] for sample in features], self.problem_type)
         if "teacher" in features[0]:
             batch["teacher"] = torch.from_numpy(np.stack([sample["teacher"] for sample in features]))
             # (batch,): 1 for a text that was altered, whose label only the teacher knows
@@ -134,7 +133,8 @@ class TextClassificationRecipe(TextRecipe):
         """
         inputs = {name: tensor for name, tensor in batch.items() if name not in NOT_INPUTS}
         logits, targets = model(**inputs).logits.float(), batch["targets"]
-        losses = self._label_losses(logits, targets)
+        smoothing = self.settings.label_smoothing or 0.0
+        losses = label_losses(logits, targets, self.problem_type, weights=self.class_weights, smoothing=smoothing)
         if "teacher" in batch:
             share = self.settings.teacher_weight + (1 - self.settings.teacher_weight) * batch["altered"]
             losses = (1 - share) * losses + share * distillation_losses(logits, batch["teacher"], self.settings)
@@ -145,80 +145,18 @@ class TextClassificationRecipe(TextRecipe):
             metrics["accuracy"] = (logits.argmax(-1) == targets).sum()
         return BatchLoss(losses.sum(), metrics)
 
-    def _label_losses(self, logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-        """(batch,) distances of the logits (batch, classes) from the targets."""
-        weights = None if self.class_weights is None else self.class_weights.to(logits.device)
-        smoothing = self.settings.label_smoothing or 0.0
-        if self.problem_type == SINGLE_LABEL:
-            return functional.cross_entropy(logits, targets, weights, label_smoothing=smoothing, reduction="none")
-        if self.problem_type == MULTI_LABEL:
-            smoothed = targets * (1 - smoothing) + smoothing / 2
-            losses = functional.binary_cross_entropy_with_logits(logits, smoothed, pos_weight=weights, reduction="none")
-            return losses.mean(-1)
-        return functional.mse_loss(logits.squeeze(-1), targets, reduction="none")
-
     def evaluate(self, model: Any, rank: int, world_size: int) -> Mapping[str, float]:
         """Loss and metrics on validation, of the probabilities that the pipeline would give."""
         pipeline = self.pipeline_of(model)
-        own = islice(inputs_of_split(self.validation), rank, None, world_size)
-        probabilities = [pipeline.merge(output) for output in pipeline.outputs(own)]
-        probabilities = gathered(probabilities, len(self.validation), world_size)
-        stacked = np.stack(probabilities)
-        targets = np.asarray(self.validation["label"][:])
-        scores = classification_metrics(stacked, targets, self.labels, self.problem_type, bootstrap=0)
-        return {"loss": self._validation_loss(stacked, targets)} | {fact.name: fact.value for fact in scores.metrics}
+        return label_metrics(pipeline, self.validation, self.labels, self.problem_type, rank, world_size)
 
     def calibrate(self) -> CalibrationFacts | None:
         """Folds the temperature that fits validation into the last layer; single labels only."""
         if self.problem_type != SINGLE_LABEL or self.validation is None or not self.labels:
             return None
-        return calibrated(self.model, self.tokenizer, self.validation, self.labels)
+        return calibrated(self.pipeline_of(self.model), self.validation, self.labels)
 
     @classmethod
     def measure(cls, pipe: Any, data: TaskData, role: str, conditions: Conditions) -> Measured:
         """Metrics of the probabilities that ``pipe`` gives, against labels matched by name."""
         return measure_labels(pipe, data, role, conditions)
-
-    def _validation_loss(self, probabilities: np.ndarray, targets: np.ndarray) -> float:
-        """Mean loss against the labels of merged probabilities, which are all that windows of a long text share."""
-        tiny = 1e-12
-        if self.problem_type == SINGLE_LABEL:
-            return float(-np.log(np.maximum(probabilities[np.arange(len(targets)), targets], tiny)).mean())
-        if self.problem_type == MULTI_LABEL:
-            right = np.where(targets >= 0.5, probabilities, 1 - probabilities)
-            return float(-np.log(np.maximum(right, tiny)).mean())
-        return float(np.square(probabilities.reshape(-1) - targets).mean())
-
-
-def _loss_of_guessing(labels: Sequence[str] | None, problem_type: str) -> float:
-    """Cross-entropy of equal probabilities; 0 for numbers, whose size nobody knows."""
-    if problem_type == REGRESSION or not labels:
-        return 0.0
-    return math.log(len(labels) if problem_type == SINGLE_LABEL else 2)
-
-
-def known_metrics(labels: Sequence[str] | None, problem_type: str) -> dict[str, bool]:
-    """Names of the metrics of a kind of problem, the main one first → whether higher is better; ``loss`` among them."""
-    classes = len(labels or ())
-    right = np.eye(classes) if classes else np.arange(2.0)  # answers without a mistake, for which all are defined
-    targets = np.arange(classes) if problem_type == SINGLE_LABEL else right
-    scores = classification_metrics(right, targets, labels, problem_type, bootstrap=0)
-    return {fact.name: fact.higher_is_better for fact in scores.metrics} | {"loss": False}
-
-
-def balanced_weights(histogram: Sequence[int] | np.ndarray, rows: int, problem_type: str) -> torch.Tensor:
-    """Weights (classes,) inversely proportional to counts; rows weigh 1 on average.
-
-    For single labels rows / (classes × count), as in scikit-learn; for several labels absent / present.
-    """
-    counts = torch.as_tensor(np.asarray(histogram), dtype=torch.float32).clamp(min=1)
-    return (rows - counts).clamp(min=1) / counts if problem_type == MULTI_LABEL else rows / (len(counts) * counts)
-
-
-def count_labels(splits: Iterable[Any], classes: int) -> np.ndarray:
-    """Rows per class, int64 (classes,), over the batches of a split with class ids or with 0 and 1 per class."""
-    counts = np.zeros(classes, dtype=np.int64)
-    for labels in splits:
-        array = np.asarray(labels)
-        counts += np.bincount(array, minlength=classes) if array.ndim == 1 else (array >= 0.5).sum(0)
-    return counts

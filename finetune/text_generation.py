@@ -25,7 +25,7 @@ from .next_tokens import add_up, foretold, windows_of
 from .recipe import Batch, BatchLoss, Features
 from .running_text import SingleTexts, Stream, frame_of, keeps_apart
 from .settings import FinetuneSettings
-from .text_models import StartingPoint, starting_point, training_texts
+from .text_models import TextStart, starting_point, training_texts
 from .text_recipe import NOT_INPUTS, TextRecipe, gathered
 from .tokenized_texts import TokenizedTexts
 
@@ -62,7 +62,7 @@ class TextGenerationRecipe(TextRecipe):
     def __init__(
         self,
         task: Task,
-        start: StartingPoint,
+        start: TextStart,
         texts: Stream | SingleTexts,
         *,
         problem_type: str,

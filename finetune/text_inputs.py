@@ -7,8 +7,10 @@ from typing import Any
 
 
 def inputs_of(rows: Mapping[str, Sequence[Any]]) -> Iterator[Any]:
-    """Rows as a pipeline takes them: texts, or dicts of text and text_pair."""
-    if "text_pair" not in rows:
+    """Rows as a pipeline takes them: pictures, texts, or dicts of text and text_pair."""
+    if "image" in rows:
+        yield from rows["image"]
+    elif "text_pair" not in rows:
         yield from rows["text"]
     else:
         for text, pair in zip(rows["text"], rows["text_pair"], strict=True):

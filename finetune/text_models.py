@@ -30,40 +30,21 @@ TOKENIZER_FOLDER = "tokenizer"
 TOKENS: Mapping[str, Kind] = {"characters": "characters", "bpe": "cased-bpe"}
 """Of ``--tokens`` the kind of tokenizer that is trained."""
 
-MISTYPED = 0.75
-"""Similarity from which a name without a slash is a family mistyped rather than a repository of the Hub."""
 
-
-@dataclass
-class StartingPoint:
-    """What training starts from.
+@dataclass(kw_only=True)
+class TextStart(StartingPoint):
+    """What training on texts starts from.
 
     Attributes:
-        model: a transformers model; weights that are not trained need no gradient.
         tokenizer: of the model, cut to the length of training texts.
-        settings: with every value that the model decides filled in.
-        family: name of the family, or the architecture's model type.
-        base_model: public name of the checkpoint; None from scratch.
-        base_revision: its commit on the Hub.
-        additions: of LoRA; None without.
-        parameters: number of weights, without additions.
-        trainable_parameters: those that training changes, additions included.
         sentences: how a checkpoint makes vectors of texts.
     """
 
-    model: Any
     tokenizer: TextTokenizer
-    settings: FinetuneSettings
-    family: str
-    base_model: str | None = None
-    base_revision: str | None = None
-    additions: LowRankAdditions | None = None
-    parameters: int = 0
-    trainable_parameters: int = 0
     sentences: SentenceSettings = field(default_factory=SentenceSettings)
 
 
-def starting_point(settings: FinetuneSettings, data: TaskData, prepared: Path) -> StartingPoint:
+def starting_point(settings: FinetuneSettings, data: TaskData, prepared: Path) -> TextStart:
     """The model that ``settings.model`` names, with a head for the labels of ``data``, on the CPU.
 
     Args:
@@ -82,17 +63,11 @@ def starting_point(settings: FinetuneSettings, data: TaskData, prepared: Path) -
         start = _from_scratch(settings, family, data, prepared)
     else:
         start = _from_checkpoint(settings, data)
-    start.parameters = sum(weight.numel() for weight in start.model.parameters())
-    if settings.freeze:
-        freeze_body(start.model)
-    if settings.lora:
-        torch.manual_seed(settings.seed)
-        start.additions = LowRankAdditions(start.model, start.settings, start.base_model or start.family)
-    start.trainable_parameters = sum(weight.numel() for weight in start.model.parameters() if weight.requires_grad)
+    start.choose_weights(settings)
     return start
 
 
-def _from_scratch(settings: FinetuneSettings, family: Family, data: TaskData, prepared: Path) -> StartingPoint:
+def _from_scratch(settings: FinetuneSettings, family: Family, data: TaskData, prepared: Path) -> TextStart:
     own = {**family.defaults, "vocab_size": family.vocab_size, "max_length": family.max_length}
     settings = settings.resolved(own, pretrained=False)
     tokenizer = _trained_tokenizer(settings, family, data, prepared / TOKENIZER_FOLDER)
@@ -119,7 +94,7 @@ def _from_scratch(settings: FinetuneSettings, family: Family, data: TaskData, pr
         from .word_vectors import plain_words, vectors_from_checkpoint
 
         vectors_from_checkpoint(model, words or plain_words(prepared / TOKENIZER_FOLDER), settings)
-    return StartingPoint(model, tokenizer, settings, family.name)
+    return TextStart(model=model, tokenizer=tokenizer, settings=settings, family=family.name)
 
 
 def _trained_tokenizer(settings: FinetuneSettings, family: Family, data: TaskData, folder: Path) -> TextTokenizer:
@@ -166,13 +141,8 @@ def training_words(data: TaskData) -> Iterator[list[str]]:
                     last[column] = text
 
 
-def _from_checkpoint(settings: FinetuneSettings, data: TaskData) -> StartingPoint:
-    for name in ("model_args", "vocab_size", "tokens", "embeddings_from"):
-        if getattr(settings, name):
-            raise UsageError(
-                f"{flag(name)} is for a family trained from scratch, and --model {settings.model} is a checkpoint; "
-                f"leave it out, or give a family: {', '.join(find_task(settings.task).families)}"
-            )
+def _from_checkpoint(settings: FinetuneSettings, data: TaskData) -> TextStart:
+    refuse_for_checkpoints(settings, ("model_args", "vocab_size", "tokens", "embeddings_from"))
     settings = settings.resolved({}, pretrained=True)
     torch.manual_seed(settings.seed)  # a new head is drawn at random
     checkpoint = load_checkpoint(
@@ -190,13 +160,13 @@ def _from_checkpoint(settings: FinetuneSettings, data: TaskData) -> StartingPoin
         model.config.pad_token_id = tokenizer.pad_id  # a decoder finds a text's last token by it
     if "use_cache" in model.config.to_dict():
         model.config.use_cache = False  # keys and values of a decoder, for tokens that never come
-    return StartingPoint(
-        model,
-        tokenizer,
-        settings,
-        checkpoint.config.model_type,
-        checkpoint.name,
-        checkpoint.revision,
+    return TextStart(
+        model=model,
+        tokenizer=tokenizer,
+        settings=settings,
+        family=checkpoint.config.model_type,
+        base_model=checkpoint.name,
+        base_revision=checkpoint.revision,
         sentences=read_sentence_settings(checkpoint),
     )
 
@@ -209,25 +179,3 @@ def cut_to(tokenizer: TextTokenizer, max_length: int | None) -> TextTokenizer:
         if tokenizer.transformers_tokenizer is not None:
             tokenizer.transformers_tokenizer.model_max_length = max_length
     return tokenizer
-
-
-def check_models(settings: FinetuneSettings) -> None:
-    """Whether all models that ``settings`` name can be found; of Hub checkpoints a configuration is fetched.
-
-    Raises:
-        UnknownNameError: no family or checkpoint has this name; the message suggests the nearest ones.
-        WeightsError: the Hub cannot be reached and the checkpoint is not in the cache.
-    """
-    task = find_task(settings.task).name
-    families = [family.name for family in FAMILIES if task in family.tasks]
-    if is_family(settings.model):
-        # The data is not known yet; who reads pairs takes all the arguments of who reads single texts.
-        find_family(settings.model, task, has_pairs=True).arguments(settings.model_args)
-    elif "/" not in settings.model and difflib.get_close_matches(settings.model, families, cutoff=MISTYPED):
-        if not Path(settings.model).exists():  # or the Hub would be asked, which takes a while without a network
-            raise unknown_name("model", settings.model, families, hint="`quintet models` lists them.")
-    else:
-        find_checkpoint(settings.model)
-    for name in (settings.teacher, settings.embeddings_from):
-        if name is not None:
-            find_checkpoint(name)

@@ -14,7 +14,7 @@ from ..pipelines.tokenization import TextTokenizer
 from .distillation import AlteredRows, LabelledRows, order_of_labels, teacher_logits
 from .recipe import TrainingRows
 from .text_inputs import inputs_of
-from .text_models import StartingPoint
+from .text_models import TextStart
 
 if TYPE_CHECKING:
     from .data import TaskData
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 LOGITS_FILE = "teacher.npy"
 
 
-def rows_with_teacher(rows: TrainingRows, start: StartingPoint, data: TaskData, prepared: Path) -> TrainingRows:
+def rows_with_teacher(rows: TrainingRows, start: TextStart, data: TaskData, prepared: Path) -> TrainingRows:
     """``rows``, and altered copies if the settings ask for them, with the teacher's logits.
 
     Args:

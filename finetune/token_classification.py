@@ -21,7 +21,7 @@ from .recipe import Batch, BatchLoss, Features, TrainingRows
 from .settings import FinetuneSettings
 from .tag_answers import measure_tags
 from .tagging_metrics import tagging_metrics
-from .text_models import StartingPoint, starting_point
+from .text_models import TextStart, starting_point
 from .text_recipe import NOT_INPUTS, TextRecipe, gathered
 from .training_data import SplitRows
 
@@ -47,7 +47,7 @@ class TokenClassificationRecipe(TextRecipe):
     def __init__(
         self,
         task: Task,
-        start: StartingPoint,
+        start: TextStart,
         rows: TrainingRows,
         *,
         labels: Sequence[str],

@@ -11,7 +11,7 @@ from ..pipelines.parallel_texts import is_language
 from ..pipelines.tasks import task_options
 from .settings import FinetuneSettings
 from .text2text_generation import Text2TextGenerationRecipe
-from .text_models import StartingPoint
+from .text_models import TextStart
 from .writing_metrics import Scorer, translation_metrics, translation_protocol
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ class TranslationRecipe(Text2TextGenerationRecipe):
     scorer: ClassVar[Scorer] = staticmethod(translation_metrics)
 
     @classmethod
-    def prepare(cls, start: StartingPoint, settings: FinetuneSettings, data: TaskData) -> None:
+    def prepare(cls, start: TextStart, settings: FinetuneSettings, data: TaskData) -> None:
         """Keeps the languages in the configuration, as ``src_lang`` and ``tgt_lang``."""
         for name, code in languages_of(settings.task, data.report.columns).items():
             setattr(start.model.config, name, code)

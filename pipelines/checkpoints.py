@@ -20,6 +20,7 @@ import torch
 from .checkpoint_sources import Place, find_checkpoint, public_name, read_config
 from .devices import has_bfloat16_units
 from .errors import UsageError, WeightsError
+from .image_processor import PROCESSOR_FILE, ImageProcessor
 from .models.building import NETWORK_PREFIX, build_network
 from .models.families import Family, own_family
 from .tasks import TASKS, Task, find_task
@@ -57,14 +58,15 @@ class CheckpointConfig:
 
 @dataclass
 class Checkpoint:
-    """A model with its tokenizer.
+    """A model with what prepares its inputs.
 
     Attributes:
         name: embedded name, base name of the folder, or Hub id; never a path.
         folder: where it was read from; None for a model that lives in memory only.
         config: what its ``config.json`` says.
         model: the plain network where ``light``, else a ``PreTrainedModel``.
-        tokenizer: makes the batches that the model reads.
+        text_tokenizer: makes the batches of texts that the model reads; None for one that reads none.
+        image_processor: makes pictures into what the model reads; None for one that reads none.
         light: whether it was loaded without transformers.
         revision: commit of the Hub repository; None for others.
         generation: where ``light``, content of ``generation_config.json``: how it writes unless asked otherwise.
@@ -74,10 +76,33 @@ class Checkpoint:
     folder: Path | None
     config: CheckpointConfig
     model: torch.nn.Module
-    tokenizer: TextTokenizer
+    text_tokenizer: TextTokenizer | None
     light: bool
+    image_processor: ImageProcessor | None = None
     revision: str | None = None
     generation: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def tokenizer(self) -> TextTokenizer:
+        """What makes the batches of texts that the model reads.
+
+        Raises:
+            UsageError: it reads no texts.
+        """
+        if self.text_tokenizer is None:
+            raise UsageError(f"checkpoint '{self.name}' reads no texts; use it with `quintet run {self.config.task}`.")
+        return self.text_tokenizer
+
+    @property
+    def images(self) -> ImageProcessor:
+        """What makes pictures into what the model reads.
+
+        Raises:
+            UsageError: it reads no pictures.
+        """
+        if self.image_processor is None:
+            raise UsageError(f"checkpoint '{self.name}' reads no pictures; use it for the task it was trained for.")
+        return self.image_processor
 
     @property
     def device(self) -> torch.device:
@@ -122,6 +147,7 @@ def load_checkpoint(
     revision: str | None = None,
     trust_remote_code: bool = False,
     tokenizer: str | Path | TextTokenizer | PreTrainedTokenizerBase | None = None,
+    image_processor: Any = None,
     light: bool = True,
     new_head: bool = False,
     labels: Sequence[str] | None = None,
@@ -139,6 +165,7 @@ def load_checkpoint(
         revision: branch, tag or commit of a Hub repository.
         trust_remote_code: whether code that lies in the checkpoint may run; never needed for families of our own.
         tokenizer: another one than the checkpoint's: a name as for ``model``, or a live one.
+        image_processor: of a live model that reads pictures: a name as for ``model``, or one of transformers.
         light: whether a checkpoint of our own families is loaded as a plain network, without transformers.
         new_head: for training: whether a head that is missing, or is for other labels, is drawn at random.
             Loads through transformers.
@@ -151,7 +178,8 @@ def load_checkpoint(
             head.
     """
     if not isinstance(model, (str, Path)):
-        return _from_live(model, tokenizer, device, _number_format(dtype, None, device))
+        wants_texts = task is None or find_task(task).reads_texts
+        return _from_live(model, tokenizer, device, _number_format(dtype, None, device), image_processor, wants_texts)
     place = find_checkpoint(model, revision=revision)
     raw = read_config(place)
     family = own_family(raw)
@@ -163,13 +191,14 @@ def load_checkpoint(
             "upgrade Quintet."
         )
     if family is not None:
-        for file in (WEIGHTS_FILE, TOKENIZER_FILE, TOKENIZER_SETTINGS_FILE):
+        files = (TOKENIZER_FILE, TOKENIZER_SETTINGS_FILE) if family.reads_texts else ()
+        for file in (WEIGHTS_FILE, *files, *((PROCESSOR_FILE,) if family.reads_pictures else ())):
             place.fetch(file)
         if family.rewrites:
             place.fetch(GENERATION_FILE)
         if light and not new_head:
             return _load_light(place, raw, family, tokenizer, device, number_format)
-    from .transformers_loading import load_model, load_tokenizer
+    from .transformers_loading import load_image_processor, load_model, load_tokenizer
 
     live = load_model(
         place,
@@ -184,21 +213,31 @@ def load_checkpoint(
     if raw.get("task") is None and task is not None and not new_head:
         # Heads of several tasks have the same names and shapes; transformers loads one in the place of the other.
         _check_accepted(row, _tasks_of_head(raw), place.name)
+    images = None
+    if family is not None and family.reads_pictures:
+        images = ImageProcessor.from_folder(place.folder, channels=live.config.channels, name=place.name)
+    elif row.reads_pictures:
+        images = ImageProcessor(None, load_image_processor(place, trust_remote_code=trust_remote_code))
     text_tokenizer = _given_tokenizer(tokenizer)
-    if text_tokenizer is None and family is not None:
-        text_tokenizer = TextTokenizer.from_folder(place.folder, name=place.name)
-    if text_tokenizer is None:
-        text_tokenizer = TextTokenizer.from_transformers(
-            load_tokenizer(place, raw, trust_remote_code=trust_remote_code)
-        )
-    checkpoint = from_model(live, text_tokenizer, name=place.name, folder=place.folder)
+    if text_tokenizer is None and row.reads_texts:
+        if family is not None:
+            text_tokenizer = TextTokenizer.from_folder(place.folder, name=place.name)
+        else:
+            loaded = load_tokenizer(place, raw, trust_remote_code=trust_remote_code)
+            text_tokenizer = TextTokenizer.from_transformers(loaded)
+    checkpoint = from_model(live, text_tokenizer, images=images, name=place.name, folder=place.folder)
     checkpoint.model.to(device)
     checkpoint.revision = place.revision
     return checkpoint
 
 
 def from_model(
-    model: PreTrainedModel, tokenizer: TextTokenizer, *, name: str | None = None, folder: Path | None = None
+    model: PreTrainedModel,
+    tokenizer: TextTokenizer | None,
+    *,
+    images: ImageProcessor | None = None,
+    name: str | None = None,
+    folder: Path | None = None,
 ) -> Checkpoint:
     """A checkpoint around a live model, a model in training for instance; the model itself, not a copy.
 
@@ -206,18 +245,20 @@ def from_model(
 
     Args:
         model: any model of transformers, or one from ``build_model``.
-        tokenizer: what it was trained with.
+        tokenizer: what it was trained with; None for one that reads no texts.
+        images: what prepares its pictures; None for one that reads none.
         name: how errors call it; by default its Hub id, or the base name of the folder it was loaded from.
         folder: where it was read from, if it was.
     """
     from .transformers_loading import label_names
 
     config = model.config
-    if getattr(config, "pad_token_id", None) is None:
-        # GPT-2 and its like find a text's end by this id, and refuse batches where it is not set.
-        config.pad_token_id = tokenizer.pad_id
-    limits = [limit for limit in (tokenizer.max_length, position_limit(model)) if limit is not None]
-    tokenizer.max_length = min(limits, default=None)
+    if tokenizer is not None:
+        if getattr(config, "pad_token_id", None) is None:
+            # GPT-2 and its like find a text's end by this id, and refuse batches where it is not set.
+            config.pad_token_id = tokenizer.pad_id
+        limits = [limit for limit in (tokenizer.max_length, position_limit(model)) if limit is not None]
+        tokenizer.max_length = min(limits, default=None)
     raw = config.to_dict()
     return Checkpoint(
         name=name or public_name(str(config.name_or_path or "model")),
@@ -227,11 +268,12 @@ def from_model(
             problem_type=config.problem_type,
             task=raw.get("task"),
             model_type=config.model_type,
-            max_length=tokenizer.max_length,
+            max_length=tokenizer.max_length if tokenizer is not None else None,
             raw=raw,
         ),
         model=model,
-        tokenizer=tokenizer,
+        text_tokenizer=tokenizer,
+        image_processor=images,
         light=False,
     )
 
@@ -267,14 +309,19 @@ def _load_light(
     foreign = {key: tensor for key, tensor in tensors.items() if not key.startswith(NETWORK_PREFIX)}
     fit_weights(network, {**own, **foreign}, name=place.name)
     network.to(device=device, dtype=number_format or DTYPES.get(str(raw.get("dtype")), torch.float32))
-    text_tokenizer = _given_tokenizer(tokenizer) or TextTokenizer.from_folder(place.folder, name=place.name)
-    text_tokenizer.max_length = config.max_length or text_tokenizer.max_length
+    text_tokenizer = images = None
+    if family.reads_texts:
+        text_tokenizer = _given_tokenizer(tokenizer) or TextTokenizer.from_folder(place.folder, name=place.name)
+        text_tokenizer.max_length = config.max_length or text_tokenizer.max_length
+    if family.reads_pictures:
+        images = ImageProcessor.from_folder(place.folder, channels=raw["channels"], name=place.name)
     return Checkpoint(
         name=place.name,
         folder=place.folder,
         config=config,
         model=network.eval().requires_grad_(False),
-        tokenizer=text_tokenizer,
+        text_tokenizer=text_tokenizer,
+        image_processor=images,
         light=True,
         revision=place.revision,
         generation=_generation_config(place),
@@ -333,21 +380,42 @@ def _given_tokenizer(given: Any) -> TextTokenizer | None:
 
 
 def _from_live(
-    model: Any, tokenizer: Any, device: str | torch.device | None, number_format: torch.dtype | None
+    model: Any,
+    tokenizer: Any,
+    device: str | torch.device | None,
+    number_format: torch.dtype | None,
+    image_processor: Any,
+    wants_texts: bool,
 ) -> Checkpoint:
     if not hasattr(model, "config") or not isinstance(model, torch.nn.Module):
         raise UsageError(
             f"model is {type(model).__name__}, expected a name, a folder, a Hub id, or a model of transformers."
         )
-    given = _given_tokenizer(tokenizer) or _given_tokenizer(getattr(model.config, "name_or_path", None) or None)
-    if given is None:
+    source = getattr(model.config, "name_or_path", None) or None
+    given = _given_tokenizer(tokenizer) or (_given_tokenizer(source) if wants_texts else None)
+    if given is None and wants_texts:
         raise UsageError("a live model was given without its tokenizer; pass tokenizer= as well.")
+    reads_pictures = getattr(model, "main_input_name", "") == "pixel_values"
+    images = _given_images(image_processor or source) if reads_pictures else None
+    if images is None and reads_pictures:
+        raise UsageError("a live model was given without its image processor; pass image_processor= as well.")
     moved = model.to(device=device, dtype=number_format).eval()
-    if getattr(moved.config, "pad_token_id", None) is None:
+    if given is not None and getattr(moved.config, "pad_token_id", None) is None:
         # It will be set, which must not show in the user's own model: the same weights under another configuration.
         moved = copy.copy(moved)
         moved.config = copy.deepcopy(moved.config)
-    return from_model(moved, given)  # type: ignore[arg-type]
+    return from_model(moved, given, images=images)  # type: ignore[arg-type]
+
+
+def _given_images(given: Any) -> ImageProcessor | None:
+    """The image processor that the user gave, or that lies where her model came from; None where nothing is known."""
+    if given is None or isinstance(given, ImageProcessor):
+        return given
+    if not isinstance(given, (str, Path)):
+        return ImageProcessor(None, given)
+    from .transformers_loading import load_image_processor
+
+    return ImageProcessor(None, load_image_processor(find_checkpoint(given), trust_remote_code=False))
 
 
 def _number_format(dtype: str, family: Family | None, device: str | torch.device | None) -> torch.dtype | None:

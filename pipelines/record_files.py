@@ -21,6 +21,11 @@ from .parallel_texts import group_parallel, language_of
 FORMATS = ("csv", "tsv", "json", "jsonl", "parquet", "arrow", "txt", "conll", "conllu")
 """The formats that are read; each but parquet and arrow also gzipped, with a second ending ``.gz``."""
 
+IMAGE = "image"
+"""The format of a file that is one picture, a row of its own."""
+
+PICTURE_ENDINGS = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".ppm", ".pgm", ".jfif")
+
 PARALLEL = "parallel"
 """The format of several files whose lines belong together, see ``parallel_texts.py``."""
 
@@ -28,15 +33,19 @@ TEXT_UNITS = ("lines", "documents", "blocks")
 """What a row of a txt file can be: each line that is not blank; each text between blank lines, with its line breaks; or
 a piece of some thousand characters of the one long text that the file is, of which nothing is left out."""
 
-_ENDINGS = {f".{name}": name for name in FORMATS} | {
-    ".ndjson": "jsonl",
-    ".tab": "tsv",
-    ".feather": "arrow",
-    ".bio": "conll",
-    ".iob": "conll",
-    ".iob2": "conll",
-    ".bioes": "conll",
-}
+_ENDINGS = (
+    {f".{name}": name for name in FORMATS}
+    | {
+        ".ndjson": "jsonl",
+        ".tab": "tsv",
+        ".feather": "arrow",
+        ".bio": "conll",
+        ".iob": "conll",
+        ".iob2": "conll",
+        ".bioes": "conll",
+    }
+    | dict.fromkeys(PICTURE_ENDINGS, IMAGE)
+)
 
 _SPLIT_WORDS = {
     "train": "train",
@@ -61,7 +70,7 @@ class DataFile:
         path: local path or URL.
         format: one of `FORMATS`.
         split: ``train``, ``validation`` or ``test`` where its name or folder says so.
-        label: name of its class folder, where the file is one text of a folder of class folders.
+        label: name of its class folder, where the file is one text or picture of a folder of class folders.
         text_unit: what a row of a txt file is, one of `TEXT_UNITS`.
         parallel: of the format `PARALLEL` the files that belong together, (language, path) each; ``path`` is the first.
     """
@@ -192,14 +201,17 @@ def _listed(names: Iterable[str]) -> str:
 
 
 def _data_files(paths: Iterable[Path], split: str | None = None) -> list[DataFile]:
-    """The data files among ``paths``; text files only where there are no tables (a README.txt is no data)."""
+    """The data files among ``paths``: tables, where there are none pictures, where there are none texts.
+
+    A README.txt beside a table is no data, and a picture beside a table is what a row of it names.
+    """
     files = [
         DataFile(str(path), found, split or split_of(path.name))
         for path in paths
         if (found := file_format(path)) and path.name not in _NOT_DATA and not path.name.startswith(".")
     ]
-    tables = [file for file in files if file.format != "txt"]
-    return tables or files
+    tables = [file for file in files if file.format not in ("txt", IMAGE)]
+    return tables or [file for file in files if file.format == IMAGE] or files
 
 
 def _files_of_folder(folder: Path) -> list[DataFile]:
@@ -209,7 +221,7 @@ def _files_of_folder(folder: Path) -> list[DataFile]:
         found = ", ".join(entry.name for entry in entries[:8]) or "nothing"
         raise DataError(
             f"folder '{folder.name}' holds no data (found: {found}{', …' if len(entries) > 8 else ''}); expected files "
-            f"ending in {_listed(FORMATS)}, or one folder a class with .txt files in it"
+            f"ending in {_listed(FORMATS)}, pictures, or one folder a class with pictures or .txt files in it"
         )
     return files
 
@@ -225,15 +237,16 @@ def _files_inside(entries: list[Path], split: str | None = None) -> list[DataFil
     ]
     if by_split:
         return by_split
-    texts = [
-        DataFile(str(path), "txt", split, entry.name)
+    of_classes = [
+        DataFile(str(path), found, split, entry.name)
         for entry in folders
         for path in contents[entry]
-        if file_format(path) == "txt" and path.is_file()
+        if (found := file_format(path)) in ("txt", IMAGE) and path.is_file() and not path.name.startswith(".")
     ]
+    of_classes = [file for file in of_classes if file.format == IMAGE] or of_classes
     tables = _data_files((entry for entry in entries if entry.is_file()), split)
-    if texts and len({file.label for file in texts}) > 1:
-        return texts
+    if of_classes and len({file.label for file in of_classes}) > 1:
+        return of_classes
     parallel = [
         replace(file, split=split or file.split)
         for file in find_parallel(entry for entry in entries if entry.is_file())

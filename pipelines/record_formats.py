@@ -62,6 +62,14 @@ def read_text(stream: BinaryIO, source: str, label: str, columns: Sequence[str] 
     yield Record(chosen({"text": text, "label": label}, columns, source), source, 1)
 
 
+def read_picture_file(
+    stream: BinaryIO, source: str, path: str, label: str | None, columns: Sequence[str] | None = None
+) -> Rows:
+    """One row for a file that is a picture: ``image`` as datasets stores it, ``label`` the name of its class folder."""
+    values: dict[str, Any] = {"image": {"bytes": stream.read(), "path": path}}
+    yield Record(chosen(values | ({} if label is None else {"label": label}), columns, source), source, 1)
+
+
 # --- text ---------------------------------------------------------------------------------------------------------
 
 

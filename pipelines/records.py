@@ -16,8 +16,8 @@ from typing import Literal
 
 from .errors import DataError
 from .parallel_texts import read_parallel
-from .record_files import FORMATS, DataFile, file_format, find_files, is_url
-from .record_formats import read_file, read_text
+from .record_files import FORMATS, IMAGE, DataFile, file_format, find_files, is_url
+from .record_formats import read_file, read_picture_file, read_text
 from .record_rows import BadRow, Record
 from .record_writers import WRITABLE, RowWriter, open_writer
 
@@ -47,7 +47,8 @@ def read_records(
 
     csv and tsv come as text, with the delimiter guessed where the one that the ending names gives a single column; a
     byte order mark is dropped. txt gives a row ``{"text": line}`` for each line that is not blank. A folder of class
-    folders gives a row ``{"text": contents, "label": folder}`` for each of its text files.
+    folders gives a row ``{"text": contents, "label": folder}`` for each of its text files, and
+    ``{"image": {"bytes": …, "path": …}, "label": folder}`` for each of its pictures.
 
     Args:
         source: a csv, tsv, json, jsonl, parquet, arrow or txt file (also ``.gz``), a glob, a folder, or a URL.
@@ -84,7 +85,9 @@ def read_data_file(file: DataFile, *, columns: Sequence[str] | None = None) -> I
         return
     with file.open() as stream:
         try:
-            if file.label is not None:
+            if file.format == IMAGE:
+                yield from read_picture_file(stream, file.name, file.path, file.label, columns)
+            elif file.label is not None:
                 yield from read_text(stream, file.name, file.label, columns)
             else:
                 yield from read_file(stream, file.name, file.format, columns, text_unit=file.text_unit)

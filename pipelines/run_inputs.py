@@ -11,12 +11,17 @@ from pathlib import Path
 from typing import Any
 
 from .errors import DataError, InputError, unknown_name
+from .image_inputs import beside, picture_name
 from .nested_columns import MARK, nested_names, value_at
 from .record_files import DataFile, file_format, find_files, is_url
 from .record_formats import read_file
 from .record_rows import BadRow, Record
 from .records import read_data_file
 from .tasks import Column, Task
+
+
+READ_KINDS = ("text", "tokens", "image")
+"""Kinds of columns that a pipeline is given."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +110,8 @@ def _mixed(inputs: Sequence[Any], task: Task, columns: Mapping[str, str] | None)
             if index not in files:
                 yield _item_row(item)
             for file in files.get(index, ()):
-                yield from _rows_of(read_data_file(file), task, columns)
+                folder = None if is_url(file.path) else Path(file.path).parent
+                yield from _rows_of(read_data_file(file), task, columns, folder)
 
     # With texts among the files the run is short, typed by hand, and not worth resuming.
     listed = [file for of_item in files.values() for file in of_item]
@@ -113,38 +119,57 @@ def _mixed(inputs: Sequence[Any], task: Task, columns: Mapping[str, str] | None)
 
 
 def _item_row(item: Any) -> InputRow:
-    values = dict(item) if isinstance(item, Mapping) else {"text": item}
-    return InputRow(values, item)
+    if isinstance(item, Mapping) and not _is_picture(item):
+        return InputRow(dict(item), item)
+    if isinstance(item, str):
+        return InputRow({"text": item}, item)
+    name = picture_name(item)
+    return InputRow({"image": name} if name else {}, item)
 
 
-def _rows_of(records: Iterable[Record | BadRow], task: Task, columns: Mapping[str, str] | None) -> Iterator[InputRow]:
-    """The rows of one file. Its columns are found in its first good row."""
-    found: dict[str, str] | None = None
+def _rows_of(
+    records: Iterable[Record | BadRow], task: Task, columns: Mapping[str, str] | None, folder: Path | None = None
+) -> Iterator[InputRow]:
+    """The rows of one file, in ``folder``. Its columns are found in its first good row."""
+    found: dict[Column, str] | None = None
     for record in records:
         if isinstance(record, BadRow):
             yield InputRow({}, InputError(record.reason, source=record.place), record.source, record.row)
             continue
         if found is None:
-            names = [name for column, cell in record.values.items() for name in nested_names(column, cell) or [column]]
-            found = find_text_columns(names, task, columns, source=record.source)
-        yield InputRow(record.values, _item(record, found), record.source, record.row)
+            pictures = [column for column, cell in record.values.items() if _is_picture(cell)]
+            names = [
+                name
+                for column, cell in record.values.items()
+                for name in (None if column in pictures else nested_names(column, cell)) or [column]
+            ]
+            found = find_read_columns(names, task, columns, source=record.source)
+        item = _item(record, found, folder)
+        # In the results a picture goes by its name; its bytes stay where they are.
+        shown = {name: picture_name(cell) if _is_picture(cell) else cell for name, cell in record.values.items()}
+        yield InputRow(shown, item, record.source, record.row)
 
 
-def _item(record: Record, columns: Mapping[str, str]) -> Any:
-    """What the pipeline is given for a row: a text, or a dict of the task's columns where there are several."""
+def _is_picture(cell: Any) -> bool:
+    return isinstance(cell, Mapping) and {"bytes", "path"} == cell.keys()
+
+
+def _item(record: Record, columns: Mapping[Column, str], folder: Path | None) -> Any:
+    """What the pipeline is given for a row: its one input, or a dict of the task's columns where there are several."""
     item = {}
-    for ours, theirs in columns.items():
+    for column, theirs in columns.items():
         value = value_at(record.values, theirs)
         if value is None or value == "":
-            return InputError(f"column '{theirs}' is empty, expected a text.", source=record.place)
-        item[ours] = value
+            wanted = "a picture" if column.kind == "image" else "a text"
+            return InputError(f"column '{theirs}' is empty, expected {wanted}.", source=record.place)
+        item[column.name] = beside(value, folder) if column.kind == "image" else value
     return next(iter(item.values())) if len(item) == 1 else item
 
 
-def find_text_columns(
+def find_read_columns(
     names: Sequence[str], task: Task, given: Mapping[str, str] | None, *, source: str
-) -> dict[str, str]:
-    """The task's text column -> the file's, for each that the file has.
+) -> dict[Column, str]:
+    """The task's column with texts or pictures -> the file's, for each that the file has.
 
     A column is found by the task's own word for it, then by the task's synonyms, without regard to case; of a file with
     one column that one is the text, where the task needs only one. An optional column is looked for only where none was
@@ -158,13 +183,13 @@ def find_text_columns(
     for name in given:
         if name not in {column.name for column in task.columns}:
             raise unknown_name(f"column of {task.name}", name, [column.name for column in task.columns])
-    found: dict[str, str] = {}
+    found: dict[Column, str] = {}
     for column in _read_columns(task):
         if column.name in given:
             theirs = given[column.name] if given[column.name] in names else _by_name(names, [given[column.name]])
             if theirs is None:
                 raise _missing(given[column.name], column, names, source)
-            found[column.name] = theirs
+            found[column] = theirs
             continue
         if not column.required and given:
             continue
@@ -174,13 +199,13 @@ def find_text_columns(
                 raise _missing(column.name, column, names, source)
             theirs = names[0]
         if theirs is not None:
-            found[column.name] = theirs
+            found[column] = theirs
     return found
 
 
 def _read_columns(task: Task) -> list[Column]:
     """The columns that the task's pipeline reads."""
-    return [column for column in task.columns if column.kind in ("text", "tokens") and column.role == "input"]
+    return [column for column in task.columns if column.kind in READ_KINDS and column.role == "input"]
 
 
 def _needed(task: Task) -> list[Column]:

@@ -15,8 +15,10 @@ import torch
 from .checkpoint_sources import CONFIG_FILE
 from .checkpoints import DTYPES, Checkpoint
 from .errors import UsageError, WeightsError
+from .image_processor import ImageProcessor
 from .models.building import NETWORK_PREFIX, adapter_classes
 from .models.families import own_family
+from .models.family import LABELLED_HEADS
 from .tokenization import TextTokenizer
 from .transformers_loading import label_names, quiet_transformers
 
@@ -24,11 +26,16 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 
+LABELLED_CLASSES = tuple(head.removeprefix("AutoModel") for head in LABELLED_HEADS)
+"""How the classes of models end whose heads tell classes apart."""
+
+
 def save_checkpoint(
     model: Checkpoint | PreTrainedModel,
-    tokenizer: TextTokenizer,
+    tokenizer: TextTokenizer | None,
     folder: str | Path,
     *,
+    images: ImageProcessor | None = None,
     labels: Sequence[str] | None = None,
     task: str | None = None,
     dtype: str = "float32",
@@ -40,7 +47,8 @@ def save_checkpoint(
 
     Args:
         model: a checkpoint or a live model; peft's additions must have been merged.
-        tokenizer: what the model was trained with.
+        tokenizer: what the model was trained with; None for one that reads no texts.
+        images: what prepares its pictures; None for one that reads none.
         folder: made if it does not exist.
         labels: names of the classes in the order of their ids; None keeps the model's.
         task: the task that it was trained for; None keeps the model's, if it has one.
@@ -64,7 +72,7 @@ def save_checkpoint(
         # Beside the target, since only within one file system a move is all or nothing.
         with tempfile.TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent) as temporary:
             written = Path(temporary) / "checkpoint"
-            _write(live, tokenizer, written, labels=labels, task=task or known_task, dtype=DTYPES[dtype])
+            _write(live, tokenizer, images, written, labels=labels, task=task or known_task, dtype=DTYPES[dtype])
             names = sorted(path.name for path in written.iterdir())
             _move(written, folder)
     except OSError as error:
@@ -77,7 +85,8 @@ def save_checkpoint(
 
 def _write(
     model: PreTrainedModel,
-    tokenizer: TextTokenizer,
+    tokenizer: TextTokenizer | None,
+    images: ImageProcessor | None,
     folder: Path,
     *,
     labels: Sequence[str] | None,
@@ -86,7 +95,10 @@ def _write(
 ) -> None:
     with quiet_transformers():
         model.save_pretrained(folder, state_dict=_portable(model.state_dict(), dtype))
-    tokenizer.save(folder)
+    if tokenizer is not None:
+        tokenizer.save(folder)
+    if images is not None:
+        images.save(folder)
     path = folder / CONFIG_FILE
     config: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     if labels is not None or has_labelled_head(model):
@@ -96,7 +108,7 @@ def _write(
         config["problem_type"] = model.config.problem_type
     # Said of fp16 files too: transformers would otherwise compute in fp16.
     config["dtype"] = "float32"
-    if not model.can_generate():  # else it would be how much to write
+    if tokenizer is not None and not model.can_generate():  # else it would be how much to write
         # transformers counts max_length among the settings of text generation and does not keep it.
         config["max_length"] = tokenizer.max_length
     config["task"] = task
@@ -107,7 +119,7 @@ def _write(
 
 def has_labelled_head(model: PreTrainedModel) -> bool:
     """Whether a model tells classes apart, whose names its configuration holds; other heads get names all the same."""
-    return type(model).__name__.endswith(("ForSequenceClassification", "ForTokenClassification"))
+    return type(model).__name__.endswith(LABELLED_CLASSES)
 
 
 def _portable(state: dict[str, torch.Tensor], dtype: torch.dtype) -> dict[str, torch.Tensor]:

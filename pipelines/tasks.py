@@ -15,6 +15,10 @@ from typing import Any, Literal
 from .errors import UsageError, unknown_name
 
 
+TEXT_KINDS = ("text", "tokens", "answers", "document")
+"""Of the kinds of columns those that hold texts."""
+
+
 @dataclass(frozen=True)
 class Column:
     """A column that a task reads.
@@ -22,8 +26,8 @@ class Column:
     Attributes:
         name: the task's own word for it; ``--columns name=theirs`` maps a data set's column to it.
         kind: what it holds: a text, the words of a text as a list (``tokens``; a text will do where there is nothing to
-            learn), a label, a label for each word (``tags``), texts with their places in another one (``answers``), or
-            the one text among all of the column that is to be found (``document``).
+            learn), a label, a label for each word (``tags``), texts with their places in another one (``answers``), the
+            one text among all of the column that is to be found (``document``), or a picture (``image``).
         role: whether the task reads it or is to find it out; training needs every ``target``.
         required: whether the task can do without it when running.
         is_learnt: whether training and measuring need it; None where that is so for a target and whatever is required.
@@ -31,7 +35,7 @@ class Column:
     """
 
     name: str
-    kind: Literal["text", "tokens", "label", "tags", "answers", "document"]
+    kind: Literal["text", "tokens", "label", "tags", "answers", "document", "image"]
     role: Literal["input", "target"] = "input"
     required: bool = True
     synonyms: tuple[str, ...] = ()
@@ -100,6 +104,16 @@ class Task:
     def target(self) -> Column | None:
         """The column that the task is to find out; None for one that only reads."""
         return next((column for column in self.columns if column.role == "target"), None)
+
+    @property
+    def reads_pictures(self) -> bool:
+        """Whether pictures are among what it reads."""
+        return any(column.kind == "image" for column in self.columns if column.role == "input")
+
+    @property
+    def reads_texts(self) -> bool:
+        """Whether texts are among what it reads or writes, so that a tokenizer is needed."""
+        return any(column.kind in TEXT_KINDS for column in self.columns)
 
     def load_pipeline(self) -> type:
         """The pipeline class of this task."""
@@ -402,6 +416,24 @@ TASKS: tuple[Task, ...] = (
         architectures=(),
         head="summarization model",
         accepts=("text2text-generation", "translation"),
+    ),
+    Task(
+        name="image-classification",
+        aliases=(),
+        summary="one label, or scores of all labels, for a picture",
+        pipeline="image_classification:ImageClassificationPipeline",
+        recipe="image_classification:ImageClassificationRecipe",
+        columns=(
+            Column("image", "image", synonyms=("img", "picture", "photo", "file_name", "file", "path", "filename")),
+            Column("label", "label", "target", synonyms=("labels", "class", "category", "target", "fine_label")),
+        ),
+        families=("lenet5",),
+        default=("google/vit-base-patch16-224@3f49326",),
+        metric="accuracy",
+        pipeline_tag="image-classification",
+        auto_model="AutoModelForImageClassification",
+        architectures=("ForImageClassification",),
+        head="image classifier",
     ),
 )
 

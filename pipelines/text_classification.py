@@ -16,6 +16,7 @@ from .base import CALL_OPTIONS, ItemOutput, Pipeline, WindowOutput
 from .batching import Sample
 from .errors import InputError, UsageError, WeightsError, unknown_name
 from .models.families import own_family
+from .scores import FUNCTIONS, Function, function_for, is_count
 from .scripts import Script, find_script
 from .text_inputs import TextInput, is_single_text, read_text_input
 from .windows import encode_cut, merge_windows, shared_tokens, split_text
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from .encodings import Encoded
     from .tokenization import TextTokenizer
 
-Function = Literal["softmax", "sigmoid", "none"]
 NEUTRAL = "neutral"
 
 # Text after so many characters is out of reach of any truncation: a token has a thousandth of that at most.
@@ -74,13 +74,13 @@ class TextClassificationOptions:
     return_windows: bool = False
 
     def __post_init__(self) -> None:
-        if self.top_k is not None and self.top_k != "best" and not _is_count(self.top_k):
+        if self.top_k is not None and self.top_k != "best" and not is_count(self.top_k):
             raise UsageError(
                 f"top_k is {self.top_k!r}; expected a whole number from 1, or for all labels top_k=None (--all-labels)."
             )
         if self.function_to_apply not in (None, "softmax", "sigmoid", "none"):
             raise UsageError(f"function_to_apply is {self.function_to_apply!r}; expected softmax, sigmoid or none.")
-        if self.max_length is not None and not _is_count(self.max_length):
+        if self.max_length is not None and not is_count(self.max_length):
             raise UsageError(f"max_length is {self.max_length!r}; expected a number of tokens from 1.")
         truncations = (True, False, None, "longest_first", "only_first", "only_second", "do_not_truncate")
         if self.truncation not in truncations:
@@ -274,12 +274,7 @@ class TextClassificationPipeline(Pipeline):
         """From logits to scores: as asked for, else by the kind of problem, as transformers chooses."""
         if settings.function_to_apply is not None:
             return settings.function_to_apply
-        problem = self.checkpoint.config.problem_type
-        if problem == "regression":
-            return "none"
-        if problem == "multi_label_classification" or len(self.checkpoint.config.labels) == 1:
-            return "sigmoid"
-        return "softmax"
+        return function_for(self.checkpoint.config.problem_type, len(self.checkpoint.config.labels))
 
     def _encode(
         self, inputs: Sequence[TextInput], tokenizer: TextTokenizer, settings: TextClassificationOptions
@@ -335,23 +330,3 @@ def _encode_alike(
             parts = [window for part in parts for window in tokenizer.windows(part, limit, shared_tokens(limit))]
         windows.append(parts)
     return windows
-
-
-def _softmax(logits: np.ndarray) -> np.ndarray:
-    shifted = np.exp(logits - logits.max(axis=-1, keepdims=True))
-    return shifted / shifted.sum(axis=-1, keepdims=True)
-
-
-def _sigmoid(logits: np.ndarray) -> np.ndarray:
-    return 1.0 / (1.0 + np.exp(-logits))
-
-
-FUNCTIONS: Mapping[Function, Callable[[np.ndarray], np.ndarray]] = {
-    "softmax": _softmax,
-    "sigmoid": _sigmoid,
-    "none": lambda logits: logits,
-}
-
-
-def _is_count(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= 1

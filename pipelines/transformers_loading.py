@@ -7,7 +7,7 @@ classifier of a model that is about to be fine-tuned.
 from __future__ import annotations
 
 import pickle
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -110,6 +110,20 @@ def load_tokenizer(place: Place, raw: Mapping[str, Any], *, trust_remote_code: b
     return tokenizer
 
 
+def load_image_processor(place: Place, *, trust_remote_code: bool) -> Any:
+    """The transformers image processor at ``place``, in its form that works with Pillow: torchvision is never needed.
+
+    Raises:
+        UsageError: it brings code that was not allowed to run.
+        WeightsError: there is none, or it cannot be fetched or read.
+    """
+    from transformers import AutoImageProcessor
+
+    source, options = _source(place, is_own=False, trust_remote_code=trust_remote_code)
+    with _loading_errors(place, missing=_no_image_processor), _checked_downloads(place), quiet_transformers():
+        return AutoImageProcessor.from_pretrained(source, backend="pil", **options)
+
+
 def label_names(config: Any) -> tuple[str, ...]:
     """The names of the classes of a transformers configuration, in the order of their ids."""
     return tuple(str(config.id2label[index]) for index in sorted(config.id2label))
@@ -149,8 +163,11 @@ def _checked_downloads(place: Place) -> Iterator[None]:
 
 
 @contextmanager
-def _loading_errors(place: Place, task: Task | None = None) -> Iterator[None]:
-    """Turns what transformers raises while it loads the model for ``task``, or the tokenizer, into errors of ours."""
+def _loading_errors(
+    place: Place, task: Task | None = None, missing: Callable[[str], WeightsError] | None = None
+) -> Iterator[None]:
+    """Turns what transformers raises while it loads the model for ``task``, or else what prepares its inputs, into errors
+    of ours; ``missing`` makes the one for what is not there or cannot be read, from the checkpoint's name."""
     from huggingface_hub import errors
     from safetensors import SafetensorError
 
@@ -173,10 +190,12 @@ def _loading_errors(place: Place, task: Task | None = None) -> Iterator[None]:
         TypeError,
         SafetensorError,
     ) as error:
-        raise _explain_loading(error, place, task) from error
+        raise _explain_loading(error, place, task, missing or _no_tokenizer) from error
 
 
-def _explain_loading(error: Exception, place: Place, task: Task | None) -> QuintetError:
+def _explain_loading(
+    error: Exception, place: Place, task: Task | None, missing: Callable[[str], WeightsError]
+) -> QuintetError:
     text, name = str(error), place.name
     if "trust_remote_code" in text:
         return UsageError(
@@ -198,7 +217,7 @@ def _explain_loading(error: Exception, place: Place, task: Task | None) -> Quint
     if place.repository is not None and isinstance(error, OSError):
         return explain_hub_error(error, place.repository, place.revision)
     if task is None:
-        return _no_tokenizer(name)
+        return missing(name)
     first_line = text.strip().splitlines()[0] if text.strip() else type(error).__name__
     return WeightsError(f"checkpoint '{name}' cannot be loaded: {first_line}")
 
@@ -207,6 +226,13 @@ def _no_tokenizer(name: str) -> WeightsError:
     return WeightsError(
         f"checkpoint '{name}' has no tokenizer that transformers can read; save its tokenizer beside the weights, or "
         "give quintet.pipeline another one as tokenizer=."
+    )
+
+
+def _no_image_processor(name: str) -> WeightsError:
+    return WeightsError(
+        f"checkpoint '{name}' has no image processor that transformers can read (preprocessor_config.json); save it "
+        "beside the weights."
     )
 
 

@@ -21,8 +21,9 @@ from pathlib import Path
 from typing import Any
 
 from ...pipelines.errors import DataError
+from ...pipelines.image_inputs import beside
 from ...pipelines.nested_columns import stored_column
-from ...pipelines.records import BadRow, DataFile, is_url, read_data_file
+from ...pipelines.records import BadRow, DataFile, Record, is_url, read_data_file
 from .cells import Wanted
 from .rows import (
     SAMPLE_ROWS,
@@ -146,8 +147,14 @@ class FileRows:
                     bad.append(row)
 
     def _records(self, wanted: Wanted) -> Iterator[Any]:
+        stored = self._stored(wanted)
+        pictures = [theirs for name, theirs in wanted.columns.items() if wanted.kinds[name] == "image"]
         for file in self.files:
-            yield from read_data_file(file, columns=self._stored(wanted))
+            folder = None if is_url(file.path) else Path(file.path).parent
+            for record in read_data_file(file, columns=stored):
+                if pictures and isinstance(record, Record):
+                    record.values.update({name: beside(record.values[name], folder) for name in pictures})
+                yield record
 
     def _stored(self, wanted: Wanted) -> list[str]:
         """The columns of the files in which the wanted ones stand."""

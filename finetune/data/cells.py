@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ...pipelines.errors import InputError
+from ...pipelines.image_inputs import (
+    check_picture,
+    picture_bytes,
+    picture_file,
+    picture_name,
+    picture_size,
+    read_picture,
+)
 from ...pipelines.tasks import Task
 from .labels import LabelValueError, canonical_label
 
@@ -23,6 +34,7 @@ _EXPECTED = {
     "label": "a label",
     "tags": "a list with a tag for each word, or tags with spaces between",
     "answers": "answers as SQuAD has them: {'text': [...], 'answer_start': [...]}",
+    "image": "a picture: a path, or {'bytes': ..., 'path': ...} as datasets stores it",
 }
 
 
@@ -68,6 +80,8 @@ def arrow_type(kind: str, *, is_list: bool) -> pyarrow.DataType:
     import pyarrow
 
     texts = pyarrow.list_(pyarrow.string())
+    if kind == "image":
+        return pyarrow.struct([("bytes", pyarrow.binary()), ("path", pyarrow.string())])
     if kind == "answers":
         return pyarrow.struct([("text", texts), ("answer_start", pyarrow.list_(pyarrow.int64()))])
     return texts if kind in ("tokens", "tags") or (kind == "label" and is_list) else pyarrow.string()
@@ -84,6 +98,8 @@ def holds(kind: str, found: pyarrow.DataType) -> bool:
         return True
     if kind in TEXT_KINDS:
         return is_text(found)
+    if kind == "image":
+        return types.is_struct(found) and {"bytes", "path"} <= {field.name for field in found}
     is_list = types.is_list(found) or types.is_large_list(found) or types.is_fixed_size_list(found)
     if kind == "answers":
         return types.is_struct(found) and {"text", "answer_start"} <= {field.name for field in found}
@@ -107,18 +123,27 @@ def cell(kind: str, value: Any, *, is_list: bool) -> Any:
         return _words(value)
     elif kind == "tags":
         return canonical_label(value.split() if isinstance(value, str) else value)
+    elif kind == "image":
+        return _picture(value)
     else:
         return _answers(value)
     raise _wrong(kind, value)
 
 
 def as_text(kind: str, value: Any) -> str | None:
-    """The text that a cell counts as; None for a missing one."""
+    """The text that a cell counts as; None for a missing one. A picture counts as the hash of its bytes."""
     if value is None or kind in TEXT_KINDS:
         return value
+    if kind == "image":
+        return hashlib.sha256(picture_bytes(value)).hexdigest()
     if kind == "tokens":
         return " ".join(value)
     return json.dumps(value, ensure_ascii=False, sort_keys=True)
+
+
+def length_of(kind: str, value: Any, text: str) -> int:
+    """How large a cell is: characters of the text that it counts as, or pixels of the longer side of a picture."""
+    return max(picture_size(picture_bytes(value), "the picture")) if kind == "image" and value else len(text)
 
 
 def _label(value: Any, is_list: bool) -> Any:
@@ -150,6 +175,20 @@ def _answers(value: Any) -> dict[str, list[Any]]:
         if is_right and len(texts) == len(starts):
             return {"text": texts, "answer_start": starts}
     raise _wrong("answers", value)
+
+
+def _picture(value: Any) -> dict[str, Any]:
+    """A picture as datasets stores it, with the bytes of its file, which are whole and can be decoded."""
+    try:
+        if isinstance(value, str | Path):
+            value = {"bytes": None, "path": str(value)}
+        if not isinstance(value, Mapping):
+            value = {"bytes": value if isinstance(value, bytes) else picture_file(read_picture(value)), "path": None}
+        name, raw = picture_name(value), picture_bytes(value)
+        check_picture(raw, name or "the picture")
+    except InputError as error:
+        raise LabelValueError(f"no picture that can be used: {error.reason.removesuffix('.')}") from error
+    return {"bytes": raw, "path": name or None}
 
 
 def _wrong(kind: str, value: Any) -> LabelValueError:

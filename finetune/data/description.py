@@ -57,7 +57,8 @@ def print_report(report: DataReport, console: Console) -> None:
         console.print(f"rows: {_UNITS[report.text_unit]}")
 
     splits = Table("split", box=None, header_style="bold")
-    for heading in ("rows", "duplicates", "characters: shortest", "median", "95 %", "longest"):
+    unit = "pixels" if find_task(report.task).reads_pictures else "characters"
+    for heading in ("rows", "duplicates", f"{unit}: shortest", "median", "95 %", "longest"):
         splits.add_column(heading, justify="right")
     splits.add_column("fingerprint")
     splits.add_column("rule")

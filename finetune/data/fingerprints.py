@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from .cells import Wanted, as_text
+from .cells import Wanted, as_text, length_of
 from .labels import LabelTable, RowLabels
 from .rows import RawRows
 from .targets import targets_of
@@ -34,7 +34,7 @@ class ScannedRows:
     Attributes:
         text_keys: (rows,) uint64, equal for texts that differ in case and spacing only.
         digests: (rows,) 16 bytes each, equal for rows with equal texts and label name.
-        lengths: (rows,) uint32, characters of the text (of both for a pair).
+        lengths: (rows,) uint32, characters of the text (of both for a pair), or pixels of a picture's longer side.
         labels: provisional ids.
         bad: row index -> why the row cannot be used.
         context_keys: of questions (rows,) uint64, as ``text_keys``, of their contexts alone; else None.
@@ -85,9 +85,10 @@ def scan(rows: RawRows, table: LabelTable, *, wanted: Wanted) -> ScannedRows:
     keys, digests, lengths, bad = array("Q"), bytearray(), array("I"), {}
     contexts = array("Q") if "answers" in wanted.kinds.values() else None
     for block in rows.blocks():
-        texts = _texts(block, wanted, first)
-        pairs = _texts(block, wanted, second) if second is not None else None
-        for text, pair, (name, reason) in zip(texts, pairs or texts, targets.read(block), strict=True):
+        cells = block.column(first).to_pylist()
+        texts = _texts(cells, wanted.kinds[first])
+        pairs = _texts(block.column(second).to_pylist(), wanted.kinds[second]) if second is not None else None
+        for cell, text, pair, (name, reason) in zip(cells, texts, pairs or texts, targets.read(block), strict=True):
             other = "" if pairs is None else pair or ""
             if not text or text.isspace():
                 text, reason = text or "", f"column '{wanted.columns[first]}' is missing or empty"
@@ -99,7 +100,7 @@ def scan(rows: RawRows, table: LabelTable, *, wanted: Wanted) -> ScannedRows:
             if contexts is not None:
                 contexts.append(_text_key(other, ""))
             digests += _digest(text, other, name or "")
-            lengths.append(len(text) + len(other))
+            lengths.append(length_of(wanted.kinds[first], cell, text) + len(other))
     return ScannedRows(
         np.frombuffer(keys, np.uint64) if keys else np.zeros(0, np.uint64),
         np.frombuffer(digests, "V16") if digests else np.zeros(0, "V16"),
@@ -110,10 +111,9 @@ def scan(rows: RawRows, table: LabelTable, *, wanted: Wanted) -> ScannedRows:
     )
 
 
-def _texts(block: Any, wanted: Wanted, name: str) -> list[str | None]:
+def _texts(cells: list[Any], kind: str) -> list[str | None]:
     """The texts that the cells of a column count as."""
-    values = block.column(name).to_pylist()
-    return values if wanted.kinds[name] == "text" else [as_text(wanted.kinds[name], value) for value in values]
+    return cells if kind == "text" else [as_text(kind, value) for value in cells]
 
 
 def _text_key(text: str, pair: str) -> int:

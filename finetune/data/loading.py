@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from ...pipelines.errors import DataError, UsageError
+from ...pipelines.image_inputs import picture_name
 from ...pipelines.record_files import split_of
 from ...pipelines.records import open_writer
 from ...pipelines.tasks import Task
@@ -443,6 +444,8 @@ def _label_mean(pool: Pool, rows: np.ndarray) -> float | None:
 def _samples(pool: Pool, rows: np.ndarray, everything: datasets.Dataset, seed: int) -> tuple[dict[str, Any], ...]:
     labels, column = pool.plan.labels, pool.wanted.labels
 
+    pictures = [name for name, kind in pool.wanted.kinds.items() if kind == "image"]
+
     def readable(value: Any) -> Any:
         if labels is None:
             return value
@@ -451,5 +454,8 @@ def _samples(pool: Pool, rows: np.ndarray, everything: datasets.Dataset, seed: i
         return [labels[i] for i, mark in enumerate(value) if mark] if isinstance(value, list) else labels[value]
 
     drawn = draw_rows(pool.scanned.digests, rows, _SAMPLES, seed)
-    rows_drawn = map(everything.__getitem__, drawn.tolist())
+    rows_drawn = (
+        row | {name: picture_name(row[name]) for name in pictures}
+        for row in map(everything.__getitem__, drawn.tolist())
+    )
     return tuple(row if column is None else {**row, column: readable(row[column])} for row in rows_drawn)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ...pipelines.errors import DataError
+from ...pipelines.image_inputs import picture_name
 from ...pipelines.tasks import Task
 from ..problems import LANGUAGE_MODELLING, MATCHING, ProblemType, problem_of
 from .cells import Wanted, arrow_type, as_text
@@ -81,7 +82,8 @@ class Pool:
         position = bisect.bisect(starts, row) - 1
         source, number = self.pieces[position].raw.place(row - starts[position])
         first = self.wanted.inputs[0]
-        raw = (as_text(self.wanted.kinds[first], texts[row][first]) or "")[:500]
+        kind, value = self.wanted.kinds[first], texts[row][first]
+        raw = (picture_name(value) if kind == "image" else as_text(kind, value) or "")[:500]
         return RejectedRow(source=source, row=number, reason=self.scanned.bad[row], raw=raw)
 
     def unreadable(self) -> list[RejectedRow]:

@@ -21,7 +21,8 @@ class SplitReport:
         rule: where it came from: ``given``, ``train[:10%]``, ``10 % of train, …``.
         seed: of the rule; None where nothing was drawn.
         label_histogram: label -> rows; for multi-label a row counts for each of its labels. Empty for regression.
-        length_percentiles: per cent (``0``, ``5``, ``50``, ``95``, ``99``, ``100``) -> characters.
+        length_percentiles: per cent (``0``, ``5``, ``50``, ``95``, ``99``, ``100``) -> characters, or pixels
+            of the longer side of pictures.
         duplicates: rows whose text, but for case and spacing, is that of an earlier row of the split.
         label_mean: mean of the labels of a regression, whatever the order of the rows; None for classes.
     """

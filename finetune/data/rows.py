@@ -164,7 +164,9 @@ class BlockBuilder:
 
 
 def _length(value: Any) -> int:
-    """Characters of a text, or of words."""
+    """Characters of a text, or of words; bytes of a picture."""
+    if isinstance(value, Mapping):
+        return len(value.get("bytes") or b"")
     return sum(map(len, value)) if isinstance(value, list) else len(value or "")
 
 
@@ -214,8 +216,13 @@ class DatasetRows:
 
     def read(self, wanted: Wanted, *, skip_bad: bool) -> RawRows:
         """A view of all rows with the columns renamed."""
+        import datasets
+
         columns = wanted.columns
         dataset = self.dataset.with_format(None)
+        for name, theirs in columns.items():
+            if wanted.kinds[name] == "image" and theirs in dataset.column_names:
+                dataset = dataset.cast_column(theirs, datasets.Image(decode=False))  # also of a column with paths
         if not {*columns.values()} <= {*dataset.column_names}:
             dataset = dataset.flatten()  # texts by name become columns, named as we name them
         for name, theirs in columns.items():

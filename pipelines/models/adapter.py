@@ -15,15 +15,13 @@ from transformers import PreTrainedConfig, PreTrainedModel
 from transformers.modeling_outputs import SequenceClassifierOutput
 
 
-class TextModel(PreTrainedModel):
+class NetworkModel(PreTrainedModel):
     """A ``PreTrainedModel`` around a plain network, which is its attribute ``network``.
 
     Args:
         config: the family's configuration.
-        network: reads ``(input_ids, attention_mask)``; has ``embedding`` and ``classifier``.
+        network: with ``reset_parameters`` where layers have initial weights of their own.
     """
-
-    main_input_name = "input_ids"
 
     def __init__(self, config: PreTrainedConfig, network: nn.Module) -> None:
         super().__init__(config)
@@ -40,6 +38,12 @@ class TextModel(PreTrainedModel):
         reset = getattr(module, "reset_parameters", None) or getattr(module, "_reset_parameters", None)
         if reset is not None:
             reset()
+
+
+class TextModel(NetworkModel):
+    """A ``PreTrainedModel`` around a network that reads ``(input_ids, attention_mask)`` and has an ``embedding``."""
+
+    main_input_name = "input_ids"
 
     def get_input_embeddings(self) -> nn.Module:
         """The table of word vectors."""

@@ -22,7 +22,7 @@ PROBLEM_TYPES = ("single_label_classification", "multi_label_classification", "r
 def build_model(
     family: str | Family,
     *,
-    vocab_size: int,
+    vocab_size: int | None = None,
     labels: Sequence[str] | None,
     problem_type: str | None,
     arguments: Mapping[str, Value | Sequence[int]] | None = None,
@@ -30,6 +30,8 @@ def build_model(
     start_id: int | None = None,
     end_id: int | None = None,
     max_length: int | None = None,
+    channels: int = 3,
+    image_size: int | None = None,
 ) -> PreTrainedModel:
     """A model with random weights, drawn from torch's global generator, as a transformers model in training mode.
 
@@ -38,7 +40,7 @@ def build_model(
 
     Args:
         family: a row of the table or its name.
-        vocab_size: number of token ids.
+        vocab_size: number of token ids; None for a family that reads no texts.
         labels: names of the classes in the order of their ids; None for a regression with one value, and where the
             family tells no classes apart.
         problem_type: as transformers names it, one of ``PROBLEM_TYPES``; None where it is no classification of texts.
@@ -47,6 +49,8 @@ def build_model(
         start_id: token id with which a text begins, for networks that write.
         end_id: token id with which a text ends, for networks that write.
         max_length: the most tokens of a text; the family's own if None. Only BERT has a vector for each position.
+        channels: of the pictures that it reads, 1 or 3.
+        image_size: pixels of their sides; the family's own if None.
 
     Raises:
         UnknownNameError: there is no such family, or argument.
@@ -62,10 +66,13 @@ def build_model(
         "label2id": {name: index for index, name in enumerate(names)},
         "problem_type": problem_type,
     }
+    if family.reads_texts:
+        values |= {"max_length": max_length or family.max_length}
+    if family.reads_pictures:
+        values |= {"channels": channels, "image_size": image_size or family.image_size}
     fields: dict[str, Any] = {
-        **(values if family.network is not None else _named_fields(family, values, max_length or family.max_length)),
-        "vocab_size": vocab_size,
-        "pad_token_id": padding_id,
+        **(_own_fields(family, values) if family.network is not None else _named_fields(family, values)),
+        **({"vocab_size": vocab_size, "pad_token_id": padding_id} if family.reads_texts else {}),
         **(labelled if family.has_labels else {}),
         **({} if end_id is None else {"bos_token_id": start_id, "eos_token_id": end_id}),
         # A decoder starts with the padding, as Marian's does; a text that grows too long just ends.
@@ -91,8 +98,9 @@ def build_network(family: Family, config: Mapping[str, Any], *, name: str) -> nn
     """
     if family.network is None:
         raise UsageError(f"model {family.name} has no plain network; load it through transformers.")
-    fields = (*family.sizes, *family.fixed)
-    needed = (*fields, "vocab_size", "pad_token_id", *(("id2label",) if family.has_labels else ()))
+    fields = (*family.sizes, *family.fixed, *family.picture_arguments)
+    of_texts = ("vocab_size", "pad_token_id") if family.reads_texts else ()
+    needed = (*fields, *of_texts, *(("id2label",) if family.has_labels else ()))
     missing = [key for key in needed if key not in config]
     if missing:
         raise WeightsError(
@@ -102,9 +110,10 @@ def build_network(family: Family, config: Mapping[str, Any], *, name: str) -> nn
     try:
         return _load(family.network)(
             **{key: config[key] for key in fields},
-            vocab_size=config["vocab_size"],
             **({"num_labels": len(config["id2label"])} if family.has_labels else {}),
-            padding_id=config["pad_token_id"],
+            **(
+                {"vocab_size": config["vocab_size"], "padding_id": config["pad_token_id"]} if family.reads_texts else {}
+            ),
         )
     except (TypeError, ValueError, RuntimeError, AssertionError) as error:
         # torch's modules raise any of these when a size is negative, absurdly large, or not a number.
@@ -135,9 +144,14 @@ def regression_labels(count: int) -> tuple[str, ...]:
     return tuple(f"LABEL_{index}" for index in range(count))
 
 
-def _named_fields(family: Family, values: Mapping[str, Any], max_length: int) -> dict[str, Any]:
+def _own_fields(family: Family, values: Mapping[str, Any]) -> dict[str, Any]:
+    """The hyperparameters of a family of our own, which its configuration has under the same names."""
+    kept = (*family.sizes, *family.fixed, *(("channels", "image_size") if family.reads_pictures else ()))
+    return {name: values[name] for name in kept}
+
+
+def _named_fields(family: Family, values: Mapping[str, Any]) -> dict[str, Any]:
     """The hyperparameters of a family of transformers, under the names that its configuration has for them."""
-    values = {**values, "max_length": max_length}
     return {theirs: values[ours] for ours, names in family.config_names.items() for theirs in names}
 
 

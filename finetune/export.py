@@ -10,11 +10,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..cards.facts import CalibrationFacts, EvaluationFacts
-from ..pipelines.checkpoints import from_model, load_checkpoint
+from ..pipelines.checkpoints import load_checkpoint
 from ..pipelines.integrity import sha256
 from ..pipelines.tasks import find_task
-from ..pipelines.text_classification import TextClassificationPipeline
-from ..pipelines.tokenization import TextTokenizer
 from ..pipelines.weights import WEIGHTS_FILE
 from .calibration import fit_temperature, fold_temperature
 from .environment import command
@@ -33,12 +31,11 @@ FEWEST_ROWS = 50
 """Validation rows that a temperature is fitted on at least; on a handful of rows it is noise."""
 
 
-def calibrated(model: Any, tokenizer: TextTokenizer, validation: Any, labels: Sequence[str]) -> CalibrationFacts | None:
-    """Divides the logits of ``model``, in place, by the temperature that suits ``validation`` best.
+def calibrated(pipeline: Any, validation: Any, labels: Sequence[str]) -> CalibrationFacts | None:
+    """Divides the logits of a pipeline's model, in place, by the temperature that suits ``validation`` best.
 
     Args:
-        model: with final weights.
-        tokenizer: the model's.
+        pipeline: around the model with its final weights; it tells classes apart.
         validation: split with single labels.
         labels: class names.
 
@@ -48,7 +45,6 @@ def calibrated(model: Any, tokenizer: TextTokenizer, validation: Any, labels: Se
     """
     if len(validation) < FEWEST_ROWS:
         return None
-    pipeline = TextClassificationPipeline.from_checkpoint(from_model(model, tokenizer))
     targets = np.asarray(validation["label"][:])
     logits, probabilities = [], []
     for output in pipeline.outputs(inputs_of_split(validation)):
@@ -56,7 +52,7 @@ def calibrated(model: Any, tokenizer: TextTokenizer, validation: Any, labels: Se
         logits.append(np.average(np.stack(output.windows), axis=0, weights=output.lengths))
         probabilities.append(pipeline.merge(output))
     temperature = fit_temperature(np.stack(logits), targets)
-    if not fold_temperature(model, temperature, len(labels)):
+    if not fold_temperature(pipeline.model, temperature, len(labels), batch=_few(pipeline, validation)):
         return None
     after = [pipeline.merge(output) for output in pipeline.outputs(inputs_of_split(validation))]
     return CalibrationFacts(
@@ -66,6 +62,15 @@ def calibrated(model: Any, tokenizer: TextTokenizer, validation: Any, labels: Se
         split="validation",
         count=len(targets),
     )
+
+
+def _few(pipeline: Any, validation: Any) -> dict[str, Any] | None:
+    """Two pictures as the model reads them, to see what a change of its weights does; None for texts: any tokens do."""
+    if "image" not in validation.column_names:
+        return None
+    windows = pipeline.samples(list(validation[:2]["image"]), pipeline.options)
+    batch = pipeline.batch([windows[0][0]])
+    return {name: tensor.to(pipeline.device) for name, tensor in batch.items()}
 
 
 def measured_export(output: Path, data: TaskData, settings: FinetuneSettings, task: str) -> tuple[EvaluationFacts, ...]:
