@@ -1,7 +1,7 @@
 """Training for image classification: one label, several labels, or a number for a picture.
 
 Decoding and preparing are the pipeline's own; measuring goes through the pipeline too, so that a metric during training
-is the metric of what a user would get. Variation of pictures is drawn from seed, epoch and row: see `image_augmentation`.
+is the metric of what a user would get. Pictures are varied as `image_augmentation` says, by seed, epoch and row.
 """
 
 from __future__ import annotations

@@ -69,7 +69,7 @@ class ImageRecipe(ModelRecipe):
         return self.task.load_pipeline().from_checkpoint(from_model(model, None, images=self.images))
 
     def pixels_of(self, cells: Sequence[Any]) -> list[np.ndarray]:
-        """Pictures as large as the network reads them, uint8 (channels, height, width) each, by the pipeline's steps."""
+        """Pictures as large as the network reads them, by the pipeline's steps: uint8 (channels, height, width)."""
         return [self.images.pixels(read_picture(cell)) for cell in cells]
 
     def length(self, features: Features) -> int:

@@ -107,8 +107,8 @@ class FinetuneSettings:
     )
     image_size: int | None = setting(
         None,
-        "pixels of the sides of the square that pictures are brought to, for a family trained from scratch; default: the "
-        "family's",
+        "pixels of the sides of the square that pictures are brought to, for a family trained from scratch; default: "
+        "the family's",
         tasks=PICTURE_TASKS,
     )
     augmentation: tuple[str, ...] = setting(

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 
 from .distillation import distillation_losses
+from .export import calibrated
 from .label_answers import measure_labels
 from .label_learning import (
     class_weights_of,
@@ -27,7 +28,6 @@ from .measuring import Conditions, Measured
 from .problems import SINGLE_LABEL
 from .recipe import Batch, BatchLoss, Features, TrainingRows
 from .settings import FinetuneSettings
-from .export import calibrated
 from .text_inputs import inputs_of
 from .text_models import TextStart, starting_point
 from .text_recipe import NOT_INPUTS, TextRecipe

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,19 +9,17 @@ from typing import Any
 
 import torch
 
-from ..pipelines.checkpoint_sources import find_checkpoint
 from ..pipelines.checkpoints import load_checkpoint
-from ..pipelines.errors import UsageError, unknown_name
 from ..pipelines.models.building import build_model
-from ..pipelines.models.families import FAMILIES, Family, find_family, is_family
+from ..pipelines.models.families import Family, find_family, is_family
 from ..pipelines.sentence_settings import SentenceSettings, read_sentence_settings
 from ..pipelines.tasks import find_task
 from ..pipelines.tokenization import TextTokenizer
 from .data import TaskData
 from .known_words import KnownWords, learn_words
-from .lora import LowRankAdditions, freeze_body
 from .problems import CLASSIFICATION
-from .settings import FinetuneSettings, flag
+from .settings import FinetuneSettings
+from .starting_point import StartingPoint, refuse_for_checkpoints
 from .tokenizer_training import Kind, train_tokenizer
 
 TOKENIZER_FOLDER = "tokenizer"

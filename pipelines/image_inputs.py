@@ -81,7 +81,7 @@ def decode_picture(raw: bytes, name: str) -> Image.Image:
 
 
 def picture_size(raw: bytes, name: str) -> tuple[int, int]:
-    """(width, height) in pixels, as its EXIF data turns it, of the picture in the bytes of a file, which is not decoded.
+    """(width, height) in pixels, as EXIF data turns it, of the picture in the bytes of a file, which is not decoded.
 
     Raises:
         InputError: it is no picture, or is too large.
@@ -104,7 +104,7 @@ def check_picture(raw: bytes, name: str) -> None:
 
 
 def picture_bytes(cell: Mapping[str, Any]) -> bytes:
-    """The bytes of a picture as datasets stores it, ``{"bytes": …, "path": …}``; those of the file where there are none.
+    """The bytes of a picture as datasets stores it, ``{"bytes": …, "path": …}``; if there are none, of its file.
 
     Raises:
         InputError: it has neither, or the file is not there.
@@ -146,7 +146,8 @@ def _read_cell(item: Mapping[str, Any]) -> Image.Image:
         return read_picture(item["image"])
     if not {"bytes", "path"} & item.keys():
         raise InputError(
-            f"expected a picture as {{'bytes': …, 'path': …}}, got a dict with {', '.join(map(repr, item)) or 'no keys'}."
+            "expected a picture as {'bytes': …, 'path': …}, got a dict with "
+            f"{', '.join(map(repr, item)) or 'no keys'}."
         )
     return decode_picture(picture_bytes(item), picture_name(item) or "the picture")
 
@@ -261,16 +262,16 @@ def _from_array(item: Any) -> Image.Image:
         array = array[..., None]
     if array.ndim != 3 or array.shape[-1] not in (1, 3, 4) or not array.size:
         raise InputError(
-            f"expected a picture, got {given}; expected (height, width), (height, width, channels) or (channels, height, "
-            "width) with 1, 3 or 4 channels."
+            f"expected a picture, got {given}; expected (height, width), (height, width, channels) or (channels, "
+            "height, width) with 1, 3 or 4 channels."
         )
     if array.dtype.kind == "f":
         if not np.isfinite(array).all():
             raise InputError(f"expected a picture, got {given} with pixels that are nan or infinite; replace them.")
         if array.min() < 0 or array.max() > 1:
             raise InputError(
-                f"expected a picture, got {given} with values from {array.min():.4g} to {array.max():.4g}; expected floats "
-                "in [0, 1], or uint8."
+                f"expected a picture, got {given} with values from {array.min():.4g} to {array.max():.4g}; expected "
+                "floats in [0, 1], or uint8."
             )
         array = np.rint(array * 255)
     elif array.dtype == np.uint16:

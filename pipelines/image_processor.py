@@ -104,7 +104,7 @@ class ImageProcessor:
         return 3 * int(height) * int(size.get("width") or size.get("longest_edge") or height)
 
     def pixels(self, picture: Image.Image) -> np.ndarray:
-        """The picture as large as the network reads it, before its values are scaled: uint8 (channels, height, width)."""
+        """The picture as large as the network reads it, values not scaled yet: uint8 (channels, height, width)."""
         if self.settings is None:
             given = self.live(images=picture.convert("RGB"), do_rescale=False, do_normalize=False, return_tensors="np")
             return np.clip(np.rint(given["pixel_values"][0]), 0, 255).astype(np.uint8)
@@ -123,7 +123,7 @@ class ImageProcessor:
         return (values - mean) / std
 
     def features(self, picture: Image.Image) -> dict[str, np.ndarray]:
-        """All that the network reads of a picture: ``pixel_values`` float32 (channels, height, width), and perhaps more.
+        """All that the network reads of a picture: ``pixel_values`` float32 (channels, height, width), perhaps more.
 
         Raises:
             InputError: transformers' processor cannot take it.

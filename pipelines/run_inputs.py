@@ -19,7 +19,6 @@ from .record_rows import BadRow, Record
 from .records import read_data_file
 from .tasks import Column, Task
 
-
 READ_KINDS = ("text", "tokens", "image")
 """Kinds of columns that a pipeline is given."""
 

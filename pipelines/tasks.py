@@ -14,7 +14,6 @@ from typing import Any, Literal
 
 from .errors import UsageError, unknown_name
 
-
 TEXT_KINDS = ("text", "tokens", "answers", "document")
 """Of the kinds of columns those that hold texts."""
 

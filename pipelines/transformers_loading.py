@@ -166,8 +166,8 @@ def _checked_downloads(place: Place) -> Iterator[None]:
 def _loading_errors(
     place: Place, task: Task | None = None, missing: Callable[[str], WeightsError] | None = None
 ) -> Iterator[None]:
-    """Turns what transformers raises while it loads the model for ``task``, or else what prepares its inputs, into errors
-    of ours; ``missing`` makes the one for what is not there or cannot be read, from the checkpoint's name."""
+    """Turns what transformers raises into errors of ours, while it loads the model for ``task`` or else what prepares
+    inputs; ``missing`` makes the one for what is not there or cannot be read, from the checkpoint's name."""
     from huggingface_hub import errors
     from safetensors import SafetensorError
 
