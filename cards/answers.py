@@ -8,6 +8,7 @@ from numbers import Real
 from typing import Any, TypeGuard
 
 from .comparison import is_close
+from .picture_usage import PICTURE_TASKS, example_picture
 from .writing_usage import sample_options
 
 SCORE_TOLERANCE = 1e-4
@@ -40,8 +41,12 @@ def answers_to(pipe: Any, inputs: Sequence[Mapping[str, Any]]) -> list[list[Any]
     """
     if pipe.task == "text-ranking":
         return [pipe(each["query"], documents=[each["document"]]) for each in inputs]
+    if pipe.task in PICTURE_TASKS:
+        inputs = [{**each, "image": example_picture(each["image"])} for each in inputs]
     given = [next(iter(each.values())) if len(each) == 1 else dict(each) for each in inputs]
     options = WHOLE_ANSWER.get(pipe.task, {})
+    if pipe.task == "image-classification":
+        options = {"top_k": len(pipe.checkpoint.config.labels)}
     if pipe.task == "text-generation":
         options = sample_options(pipe.tokenizer.max_length)
     if pipe.task in ONE_AT_A_TIME:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True)
@@ -70,6 +70,39 @@ _GPT2 = Architecture(
     "Radford, Alec and Wu, Jeffrey and Child, Rewon and Luan, David and Amodei, Dario and Sutskever, Ilya",
     2019,
     ("journal", "OpenAI technical report"),
+)
+
+_VGG = Architecture(
+    "a convolutional network (VGG)",
+    "simonyan2015very",
+    "Very Deep Convolutional Networks for Large-Scale Image Recognition",
+    "Simonyan, Karen and Zisserman, Andrew",
+    2015,
+    ("booktitle", "Proceedings of ICLR 2015"),
+    "1409.1556",
+    is_own=True,
+)
+
+_RESNET = Architecture(
+    "a residual convolutional network (ResNet)",
+    "he2016deep",
+    "Deep Residual Learning for Image Recognition",
+    "He, Kaiming and Zhang, Xiangyu and Ren, Shaoqing and Sun, Jian",
+    2016,
+    ("booktitle", "Proceedings of CVPR 2016"),
+    "1512.03385",
+)
+
+_VIT = Architecture(
+    "a vision Transformer (ViT)",
+    "dosovitskiy2021image",
+    "An Image Is Worth 16x16 Words: Transformers for Image Recognition at Scale",
+    "Dosovitskiy, Alexey and Beyer, Lucas and Kolesnikov, Alexander and Weissenborn, Dirk and Zhai, Xiaohua and "
+    "Unterthiner, Thomas and Dehghani, Mostafa and Minderer, Matthias and Heigold, Georg and Gelly, Sylvain and "
+    "Uszkoreit, Jakob and Houlsby, Neil",
+    2021,
+    ("booktitle", "Proceedings of ICLR 2021"),
+    "2010.11929",
 )
 
 ARCHITECTURES = {
@@ -236,6 +269,95 @@ ARCHITECTURES = {
         2021,
         ("booktitle", "Proceedings of ICLR 2021"),
         "2006.03654",
+    ),
+    "lenet5": Architecture(
+        "a convolutional network (LeNet-5)",
+        "lecun1998gradient",
+        "Gradient-Based Learning Applied to Document Recognition",
+        "LeCun, Yann and Bottou, Léon and Bengio, Yoshua and Haffner, Patrick",
+        1998,
+        ("journal", "Proceedings of the IEEE 86(11)"),
+        is_own=True,
+    ),
+    "alexnet": Architecture(
+        "a convolutional network (AlexNet)",
+        "krizhevsky2012imagenet",
+        "ImageNet Classification with Deep Convolutional Neural Networks",
+        "Krizhevsky, Alex and Sutskever, Ilya and Hinton, Geoffrey E.",
+        2012,
+        ("booktitle", "Advances in Neural Information Processing Systems 25"),
+        is_own=True,
+    ),
+    **{f"vgg{depth}": _VGG for depth in (9, 11, 13, 16, 19)},
+    **{f"resnet-{depth}": replace(_RESNET, is_own=True) for depth in (20, 32, 44, 56, 110)},
+    **dict.fromkeys(("resnet", "resnet-18", "resnet-50"), _RESNET),
+    **dict.fromkeys(("vit", "vit-tiny"), _VIT),
+    "deit": Architecture(
+        "a vision Transformer (DeiT)",
+        "touvron2021training",
+        "Training Data-efficient Image Transformers & Distillation through Attention",
+        "Touvron, Hugo and Cord, Matthieu and Douze, Matthijs and Massa, Francisco and Sablayrolles, Alexandre and "
+        "Jégou, Hervé",
+        2021,
+        ("booktitle", "Proceedings of ICML 2021"),
+        "2012.12877",
+    ),
+    "convnext": Architecture(
+        "a convolutional network (ConvNeXt)",
+        "liu2022convnet",
+        "A ConvNet for the 2020s",
+        "Liu, Zhuang and Mao, Hanzi and Wu, Chao-Yuan and Feichtenhofer, Christoph and Darrell, Trevor and Xie, "
+        "Saining",
+        2022,
+        ("booktitle", "Proceedings of CVPR 2022"),
+        "2201.03545",
+    ),
+    "swin": Architecture(
+        "a vision Transformer with shifted windows (Swin)",
+        "liu2021swin",
+        "Swin Transformer: Hierarchical Vision Transformer using Shifted Windows",
+        "Liu, Ze and Lin, Yutong and Cao, Yue and Hu, Han and Wei, Yixuan and Zhang, Zheng and Lin, Stephen and Guo, "
+        "Baining",
+        2021,
+        ("booktitle", "Proceedings of ICCV 2021"),
+        "2103.14030",
+    ),
+    "beit": Architecture(
+        "a vision Transformer (BEiT)",
+        "bao2022beit",
+        "BEiT: BERT Pre-Training of Image Transformers",
+        "Bao, Hangbo and Dong, Li and Piao, Songhao and Wei, Furu",
+        2022,
+        ("booktitle", "Proceedings of ICLR 2022"),
+        "2106.08254",
+    ),
+    "mobilenet_v2": Architecture(
+        "a convolutional network (MobileNetV2)",
+        "sandler2018mobilenetv2",
+        "MobileNetV2: Inverted Residuals and Linear Bottlenecks",
+        "Sandler, Mark and Howard, Andrew and Zhu, Menglong and Zhmoginov, Andrey and Chen, Liang-Chieh",
+        2018,
+        ("booktitle", "Proceedings of CVPR 2018"),
+        "1801.04381",
+    ),
+    "regnet": Architecture(
+        "a convolutional network (RegNet)",
+        "radosavovic2020designing",
+        "Designing Network Design Spaces",
+        "Radosavovic, Ilija and Kosaraju, Raj Prateek and Girshick, Ross and He, Kaiming and Dollár, Piotr",
+        2020,
+        ("booktitle", "Proceedings of CVPR 2020"),
+        "2003.13678",
+    ),
+    "unet": Architecture(
+        "a convolutional encoder and decoder (U-Net)",
+        "ronneberger2015unet",
+        "U-Net: Convolutional Networks for Biomedical Image Segmentation",
+        "Ronneberger, Olaf and Fischer, Philipp and Brox, Thomas",
+        2015,
+        ("booktitle", "Proceedings of MICCAI 2015"),
+        "1505.04597",
+        is_own=True,
     ),
 }
 """By `RunFacts.family`: every family of ``quintet models``, and encoders that are often fine-tuned."""

@@ -31,7 +31,7 @@ def check_repository_id(repository: Any) -> None:
 
 
 def check_examples(examples: Any) -> None:
-    """Nothing, if they are a list of texts and of dicts with a ``text``, or None.
+    """Nothing, if they are a list of texts and of dicts with a ``text`` or an ``image``, or None.
 
     Raises:
         UsageError: they are not; the message shows the first that is wrong.
@@ -41,7 +41,8 @@ def check_examples(examples: Any) -> None:
     if not isinstance(examples, list | tuple):
         raise UsageError(f"examples are of type {type(examples).__name__}, expected a list of texts")
     for number, example in enumerate(examples):
-        values = list(example.values()) if isinstance(example, Mapping) and "text" in example else [example]
+        is_named = isinstance(example, Mapping) and {"text", "image"} & example.keys()
+        values = list(example.values()) if is_named else [example]
         if not all(isinstance(value, str) for value in values):
             shown = repr(example)[:60]
             raise UsageError(f"examples[{number}] is {shown}, expected a text, or a dict such as {{'text': …}}")

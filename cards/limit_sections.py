@@ -7,6 +7,7 @@ from .languages import language_name
 from .markdown import code, count, decimal, folded, listed, plain, table
 from .metadata import main_evaluation
 from .phrases import MOST_LABELS, counted_by_class, label_names, row_count
+from .picture_usage import noun
 from .rewriting_usage import REWRITING_TASKS, longest_text
 
 MOST_MISTAKES = 5
@@ -30,13 +31,13 @@ def limits(facts: RunFacts) -> str:
         far = ("sentence-similarity", *REWRITING_TASKS)
         is_distance = main.problem_type == "regression" or facts.task in far
         title = "Answers farthest off" if is_distance else "The most confident wrong answers"
-        parts.append(folded(title, _mistake_table(shown, "error" if is_distance else "confidence")))
+        parts.append(folded(title, _mistake_table(shown, noun(facts), "error" if is_distance else "confidence")))
     return "\n\n".join(parts)
 
 
 def _limits_of_data(facts: RunFacts) -> list[str]:
     points = []
-    if facts.languages:
+    if facts.languages and noun(facts) == "text":
         names = listed([language_name(each) for each in facts.languages])
         points.append(f"Trained on texts in {names}; other languages were not measured.")
     train = facts.data.split("train") if facts.data is not None else None
@@ -52,7 +53,12 @@ def _limits_of_data(facts: RunFacts) -> list[str]:
 def _length_limits(facts: RunFacts, train: SplitFacts, *, is_one_text: bool) -> list[str]:
     at = train.length_percentiles
     points = []
-    if {"0", "50", "99", "100"} <= set(at) and not is_one_text:  # how long its pieces are says nothing
+    if {"0", "50", "99", "100"} <= set(at) and noun(facts) == "picture":
+        points.append(
+            f"Half of the training pictures have a longer side of at most {at['50']:,.0f} pixels, 99 % of at most "
+            f"{at['99']:,.0f}; none was smaller than {at['0']:,.0f} or larger than {at['100']:,.0f}."
+        )
+    elif {"0", "50", "99", "100"} <= set(at) and not is_one_text:  # how long its pieces are says nothing
         points.append(
             f"Half of the training texts have at most {at['50']:,.0f} characters, 99 % at most {at['99']:,.0f}; "
             f"none was shorter than {at['0']:,.0f} or longer than {at['100']:,.0f}."
@@ -101,7 +107,9 @@ def _limits_of_results(facts: RunFacts) -> list[str]:
     points = []
     names = sorted({each for one in facts.evaluations for each in one.data_name.split(",") if each})
     if names:
-        points.append(f"Measured on {listed([code(name) for name in names])} only; texts of another kind were not.")
+        points.append(
+            f"Measured on {listed([code(name) for name in names])} only; {noun(facts)}s of another kind were not."
+        )
     points += _class_limits(main)
     if main.count < FEW_ROWS:
         points.append(f"Only {row_count(main.count)} were evaluated: the intervals are wide.")
@@ -142,7 +150,7 @@ def _is_better(value: float, other: float, higher: bool) -> bool:
     return value > other if higher else value < other
 
 
-def _mistake_table(mistakes: tuple[MistakeFact, ...], last: str) -> str:
+def _mistake_table(mistakes: tuple[MistakeFact, ...], first: str, last: str) -> str:
     rows = [
         (
             code(each.text) if each.text_pair is None else f"{code(each.text)} and {code(each.text_pair)}",
@@ -152,4 +160,4 @@ def _mistake_table(mistakes: tuple[MistakeFact, ...], last: str) -> str:
         )
         for each in mistakes
     ]
-    return table(("text", "true", "answer", last), rows, left=3)
+    return table((first, "true", "answer", last), rows, left=3)

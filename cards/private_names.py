@@ -31,6 +31,7 @@ TEXT_KEYS = frozenset({"text", "text_pair", "content", "inputs"})
 
 BINARIES = frozenset({".png", ".jpg", ".jpeg", ".npz", ".model", ".spm", ".bpe", ".tiktoken", ".parquet", ".arrow"})
 
+_PICTURE = re.compile(r"data:image/[a-z]+;base64,[A-Za-z0-9+/=]+")  # letters and slashes, which are no paths
 _TOKENIZER_FILE = re.compile(r"tokenizer.*\.json|special_tokens_map\.json")
 _INTERPRETER = re.compile(r"#!\s*/(?:usr/(?:local/)?)?s?bin/[\w.+-]+(?![\w./+-])")
 """The beginning of a script, where it says nothing about the machine."""
@@ -212,6 +213,7 @@ def _leak(text: str) -> str | None:
     """What is private in a text of people or programs; None if nothing is."""
     from ..finetune.scrubbing import scrub
 
+    text = _PICTURE.sub("", text)
     clean = scrub(text)
     if clean == text:
         return None

@@ -19,6 +19,7 @@ from .phrases import (
     row_count,
     value_with_interval,
 )
+from .picture_usage import noun
 from .rewriting_usage import counted_sentence
 from .snippets import literal, shell_word
 
@@ -100,7 +101,7 @@ def _rests_on(facts: RunFacts, evaluation: EvaluationFacts, *, is_main: bool) ->
     sentences += [f"{capital(plain(rule.name))}: {plain(rule.description)}." for rule in described]
     if evaluation.training_rows is not None:
         seen = evaluation.training_rows
-        sentences.append(f"Rows with a text that it was trained on: {count(seen) if seen else 'none'}.")
+        sentences.append(f"Rows with a {noun(facts)} that it was trained on: {count(seen) if seen else 'none'}.")
     if protocol.get("dtype"):
         sentences.append(f"Computed in {plain(str(protocol['dtype']))}.")
     if protocol.get("long_texts"):

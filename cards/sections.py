@@ -11,6 +11,7 @@ from .languages import language_name
 from .markdown import block, code, count, decimal, listed, plain, size, table
 from .metadata import main_evaluation, metric_title
 from .phrases import capital, data_names, interval, label_names, level_text, row_count
+from .picture_usage import PICTURE_TASKS
 from .rewriting_usage import REWRITING_TASKS, rewriting_sentence
 from .snippets import in_quotes
 
@@ -98,6 +99,8 @@ def _does(facts: RunFacts) -> str:
         return f"Gives each word of {texts} one of {len(facts.labels)} tags ({label_names(facts.labels, last='or')})"
     if facts.task in REWRITING_TASKS:
         return rewriting_sentence(facts, texts)
+    if facts.task in PICTURE_TASKS:
+        return _does_with_pictures(facts)
     if facts.task == "fill-mask":
         return f"Fills masked words of {texts}"
     if facts.task == "text-generation":
@@ -110,6 +113,17 @@ def _does(facts: RunFacts) -> str:
         return f"Finds the documents that answer a query, by vectors of {texts}"
     if facts.task != "text-classification":
         return f"A checkpoint for {plain(facts.task.replace('-', ' '))}"
+    return _classifies(facts, texts)
+
+
+def _does_with_pictures(facts: RunFacts) -> str:
+    if facts.task == "image-classification":
+        return _classifies(facts, "pictures")
+    return f"A checkpoint for {plain(facts.task.replace('-', ' '))}"
+
+
+def _classifies(facts: RunFacts, texts: str) -> str:
+    """What a classifier does with ``texts``, or pictures."""
     if facts.problem_type == "regression":
         return f"Gives {texts} a number"
     if not facts.labels:

@@ -10,6 +10,7 @@ from typing import Any
 
 from .architectures import is_own_family
 from .facts import CHECKPOINT_PLACEHOLDER, RunFacts
+from .picture_usage import PICTURE_TASKS, drawn_examples, picture_usage
 from .question_usage import ASKED, question_usage
 from .rewriting_usage import REWRITING_TASKS, rewriting_usage
 from .vector_usage import VECTOR_TASKS, vector_examples, vector_usage
@@ -106,10 +107,14 @@ def _escaped(letter: str) -> str:
 def default_examples(facts: RunFacts, mask: str | None = None) -> list[dict[str, str]]:
     """Inputs to show a checkpoint by: two sentences in its first language of `SENTENCES`, in English where none is.
 
+    Of one that reads pictures, two that Pillow draws.
+
     Args:
         facts: of the checkpoint.
         mask: the mask token of one that fills masks.
     """
+    if facts.task in PICTURE_TASKS:
+        return drawn_examples()
     if facts.task in VECTOR_TASKS:
         return vector_examples(facts, SENTENCES, NAMED_SENTENCES)
     sentences = NAMED_SENTENCES if facts.problem_type == "tagging" else SENTENCES
@@ -138,6 +143,10 @@ def snippets(facts: RunFacts, inputs: Sequence[Mapping[str, Any]]) -> list[tuple
 
     A task for which there is no snippet yet has none.
     """
+    if facts.task in PICTURE_TASKS and inputs:
+        stored = [each["image"] for each in inputs]
+        usage = picture_usage(facts, stored, [*map(literal, stored)], trusted=is_own_family(facts.family))
+        return list(zip((QUINTET, TRANSFORMERS), usage, strict=True)) if usage is not None else []
     if facts.task in VECTOR_TASKS and all(len(each) == 2 for each in inputs) and inputs:
         firsts, seconds = zip(*([literal(text) for text in each.values()] for each in inputs), strict=True)
         return vector_usage(facts, firsts, seconds, trusted=is_own_family(facts.family))

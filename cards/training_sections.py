@@ -10,6 +10,7 @@ from .facts import DataFacts, HardwareFacts, RunFacts, SplitFacts, TrainingFacts
 from .markdown import block, code, count, decimal, duration, folded, listed, number_of, plain, share, size, table
 from .metadata import metric_title
 from .phrases import MOST_CLASSES, capital, data_sentence, row_count
+from .picture_usage import noun
 
 CURVES = "curves.png"
 """File of the picture of loss and metric over the steps."""
@@ -33,7 +34,8 @@ def training_data(facts: RunFacts) -> str:
             )
             for split in data.splits
         ]
-        parts.append(table(("split", "rule", "seed", "rows", "repeated texts", "sha256 of the contents"), rows, left=2))
+        heads = ("split", "rule", "seed", "rows", f"repeated {noun(facts)}s", "sha256 of the contents")
+        parts.append(table(heads, rows, left=2))
     histogram = _label_table(data, by_word=facts.problem_type == "tagging")
     if histogram:
         parts.append(histogram)
@@ -44,7 +46,9 @@ def training_data(facts: RunFacts) -> str:
     if data.leakage:
         shared = {plain(pair.replace("/", " and ")): texts for pair, texts in data.leakage.items() if texts}
         both = [f"{count(texts)} in {pair}" for pair, texts in shared.items()]
-        parts.append(f"Texts that are in two splits: {', '.join(both)}." if both else "No text is in two splits.")
+        what = noun(facts)
+        found = f"{capital(what)}s that are in two splits: {', '.join(both)}."
+        parts.append(found if both else f"No {what} is in two splits.")
     if data.rejected_rows:
         parts.append(f"Left out: {row_count(data.rejected_rows)} that could not be used.")
     return "\n\n".join(parts)

@@ -74,7 +74,12 @@ def check_files(folder: Path, run: RunFacts) -> list[Check]:
     if run.weights_sha256 is not None:
         recorded[WEIGHTS_FILE] = run.weights_sha256
     checks = []
-    kinds = {"weights": _is_weights, "tokenizer": _is_tokenizer, "configuration and code": _is_other}
+    kinds = {
+        "weights": _is_weights,
+        "tokenizer": _is_tokenizer,
+        "image processor": _is_image_processor,
+        "configuration and code": _is_other,
+    }
     for kind, belongs in kinds.items():
         names = sorted(name for name in {**recorded, **found} if belongs(name))
         stated = [name for name in names if name in recorded]
@@ -110,7 +115,11 @@ def _is_other(name: str) -> bool:
 
 
 def _is_tokenizer(name: str) -> bool:
-    return not _is_weights(name) and not _is_other(name)
+    return not _is_weights(name) and not _is_other(name) and not _is_image_processor(name)
+
+
+def _is_image_processor(name: str) -> bool:
+    return name == "preprocessor_config.json"
 
 
 def check_model(run: RunFacts, running: RunningCheckpoint) -> list[Check]:
@@ -140,7 +149,8 @@ def check_model(run: RunFacts, running: RunningCheckpoint) -> list[Check]:
                 continue
             other = difference(answer, example.outputs)
             if other:
-                wrong.append(f"{str(example.inputs.get('text', dict(example.inputs)))[:60]}: {other}")
+                shown = example.inputs.get("text") or example.inputs.get("image") or dict(example.inputs)
+                wrong.append(f"{str(shown)[:60]}: {other}")
         detail = (
             f"other answers to: {' | '.join(wrong)}" if wrong else f"{len(run.examples)} recorded answers given again"
         )

@@ -241,5 +241,5 @@ def _data_problems(record: DataFacts, evaluation: EvaluationFacts, found: SplitF
                 difference = describe_difference(other, split)
                 problems += [f"{split.name}: {difference}"] if difference else []
         if record.leakage and dict(record.leakage) != dict(now.leakage):
-            problems.append(f"texts in two splits: {dict(now.leakage)}, the facts say {dict(record.leakage)}")
+            problems.append(f"what is in two splits: {dict(now.leakage)}, the facts say {dict(record.leakage)}")
     return "; ".join(problems)

@@ -21,8 +21,10 @@ from .checking import check_card
 from .existing_card import check_existing_card, read_recorded, read_text
 from .facts import FILE_NAME as FACTS_FILE
 from .facts import ExampleFact, RunFacts, UsageFact, write_facts
+from .given_pictures import stored_picture
 from .metadata import main_evaluation, metadata
 from .owner_choices import checked_words, chosen_languages, chosen_licence, edited_words
+from .picture_usage import PICTURE_TASKS, noun
 from .render import FILE_NAME, Readme, read_readme, render
 from .result_sections import CONFUSION
 from .snippet_runs import run_snippets
@@ -193,12 +195,13 @@ def _unsaid(facts: RunFacts) -> tuple[str, ...]:
     notes = []
     if facts.licence is None:
         notes.append("no licence is chosen, which publishing needs: --license apache-2.0, for instance")
-    if not facts.languages:
+    if not facts.languages and noun(facts) == "text":
         notes.append("the language of the texts is not recorded: --language en, for instance")
     quoted = sum(len(evaluation.mistakes) for evaluation in facts.evaluations)
     if quoted:
+        what = "texts" if noun(facts) == "text" else "names of pictures"
         notes.append(
-            f"{FACTS_FILE} quotes {quoted} texts of the data, the card some of them: --no-texts takes them out"
+            f"{FACTS_FILE} quotes {quoted} {what} of the data, the card some of them: --no-texts takes them out"
         )
     if not facts.evaluations:
         notes.append("no metrics are recorded: `quintet evaluate` measures the checkpoint and keeps them")
@@ -233,6 +236,8 @@ def _facts_and_examples(
     if examples is not None:
         first = row.columns[0].name
         inputs = [{first: each} if isinstance(each, str) else dict(each) for each in examples]
+        if row.name in PICTURE_TASKS:
+            inputs = [{**each, first: stored_picture(each.get(first, ""))} for each in inputs]
     else:
         stored = [dict(each.inputs) for each in facts.examples]
         mask = pipe.tokenizer.token_text(pipe.mask_id) if row.name == "fill-mask" else None

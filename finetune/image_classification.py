@@ -14,9 +14,9 @@ import numpy as np
 import torch
 
 from .export import calibrated
-from .image_augmentation import PictureBatch, augment_pictures, check_augmentation
+from .image_augmentation import PictureBatch, augment_pictures
 from .image_models import ImageStart, image_start
-from .image_recipe import ImageRecipe, augmentation_of
+from .image_recipe import ImageRecipe
 from .label_answers import measure_labels
 from .label_learning import (
     class_weights_of,
@@ -77,17 +77,6 @@ class ImageClassificationRecipe(ImageRecipe):
         self.loss_of_guessing = loss_of_guessing(labels, problem_type)
 
     @classmethod
-    def check(cls, settings: FinetuneSettings) -> None:
-        """As `ModelRecipe.check`; pictures can be varied as asked.
-
-        Raises:
-            UsageError: they cannot.
-            MissingExtraError: kornia is not installed.
-        """
-        super().check(settings)
-        check_augmentation(augmentation_of(settings), has_places=False)
-
-    @classmethod
     def start(cls, task: Task, settings: FinetuneSettings, data: TaskData, prepared: Path) -> ImageClassificationRecipe:
         """The recipe at its beginning: model made, mean and deviation of the pictures measured."""
         return cls(
@@ -104,12 +93,6 @@ class ImageClassificationRecipe(ImageRecipe):
         """Pixels (uint8) and target of each row."""
         pixels = self.pixels_of(rows["image"])
         return [{"pixels": each, "target": target} for each, target in zip(pixels, rows["label"], strict=True)]
-
-    def vary(self, features: Sequence[Features], epoch: int, rows: np.ndarray) -> Sequence[Features]:
-        """The same samples with the row and the epoch that their variation is drawn from."""
-        if not self.is_varied:
-            return features
-        return [{**sample, "row": int(row), "epoch": epoch} for sample, row in zip(features, rows, strict=True)]
 
     def collate(self, features: Sequence[Features]) -> Batch:
         """Varied, normalised pixels (batch, channels, height, width) and targets (batch,) or (batch, classes).

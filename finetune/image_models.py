@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -38,12 +39,14 @@ class ImageStart(StartingPoint):
     images: ImageProcessor
 
 
-def image_start(settings: FinetuneSettings, data: TaskData) -> ImageStart:
+def image_start(settings: FinetuneSettings, data: TaskData, *, keeps_shape: bool = False) -> ImageStart:
     """The model that ``settings.model`` names, with a head for the labels of ``data``, on the CPU.
 
     Args:
         settings: as given.
         data: with the split train.
+        keeps_shape: of a family trained from scratch: whether pictures are brought to the shape that most of them have,
+            with the longer side as long as the family reads at most, rather than to a square.
 
     Raises:
         UnknownNameError: no family or checkpoint has this name, or an argument of the model is unknown.
@@ -51,17 +54,18 @@ def image_start(settings: FinetuneSettings, data: TaskData) -> ImageStart:
         WeightsError: the checkpoint cannot be loaded.
     """
     if is_family(settings.model):
-        start = _from_scratch(settings, find_family(settings.model, find_task(settings.task).name), data)
+        start = _from_scratch(settings, find_family(settings.model, find_task(settings.task).name), data, keeps_shape)
     else:
         start = _from_checkpoint(settings, data)
     start.choose_weights(settings)
     return start
 
 
-def _from_scratch(settings: FinetuneSettings, family: Family, data: TaskData) -> ImageStart:
+def _from_scratch(settings: FinetuneSettings, family: Family, data: TaskData, keeps_shape: bool) -> ImageStart:
     settings = settings.resolved({**family.defaults, "image_size": family.image_size}, pretrained=False)
     size = settings.image_size or family.image_size
-    images = _measured_processor(data, size)
+    # transformers gives its own networks three channels, always.
+    images = _measured_processor(data, size, may_be_grey=family.network is not None, keeps_shape=keeps_shape)
     torch.manual_seed(settings.seed)
     model = build_model(
         family,
@@ -74,12 +78,16 @@ def _from_scratch(settings: FinetuneSettings, family: Family, data: TaskData) ->
     return ImageStart(model=model, images=images, settings=settings, family=family.name)
 
 
-def _measured_processor(data: TaskData, size: int) -> ImageProcessor:
-    """A processor with the channels, mean and deviation of the first training pictures, brought to ``size`` pixels."""
+def _measured_processor(data: TaskData, size: int, *, may_be_grey: bool, keeps_shape: bool) -> ImageProcessor:
+    """A processor with the channels, mean and deviation of the first training pictures, brought to ``size`` pixels.
+
+    With ``may_be_grey`` it has one channel where all of them are grey.
+    """
     pictures = list(_first_pictures(data))
-    channels = 1 if all(picture.mode in GREY_MODES for picture in pictures) else 3
+    height, width = _usual_shape(pictures, size) if keeps_shape else (size, size)
+    channels = 1 if may_be_grey and all(picture.mode in GREY_MODES for picture in pictures) else 3
     neutral = (0.0,) * channels, (1.0,) * channels
-    raw = ImageProcessor(PictureSettings(size, size, channels, *neutral))
+    raw = ImageProcessor(PictureSettings(height, width, channels, *neutral))
     sums, squares, count = np.zeros(channels), np.zeros(channels), 0
     for picture in pictures:
         values = raw.pixels(picture).reshape(channels, -1) / 255.0
@@ -87,7 +95,14 @@ def _measured_processor(data: TaskData, size: int) -> ImageProcessor:
     mean = sums / count
     deviation = np.maximum(np.sqrt(np.maximum(squares / count - np.square(mean), 0)), LEAST_DEVIATION)
     rounded = [tuple(round(float(value), 4) for value in values) for values in (mean, deviation)]
-    return ImageProcessor(PictureSettings(size, size, channels, *rounded))
+    return ImageProcessor(PictureSettings(height, width, channels, *rounded))
+
+
+def _usual_shape(pictures: Sequence[Any], size: int) -> tuple[int, int]:
+    """(height, width) that most pictures have, made smaller so that neither is above ``size`` pixels."""
+    (width, height), _ = Counter(picture.size for picture in pictures).most_common(1)[0]
+    share = min(1.0, size / max(width, height))
+    return max(1, round(height * share)), max(1, round(width * share))
 
 
 def _first_pictures(data: TaskData) -> Iterator[Any]:

@@ -12,7 +12,7 @@ import torch
 from ..pipelines.checkpoints import from_model
 from ..pipelines.image_inputs import read_picture
 from ..pipelines.saving import save_checkpoint
-from .image_augmentation import Augmentation, parse_augmentation
+from .image_augmentation import Augmentation, check_augmentation, parse_augmentation
 from .image_models import ImageStart
 from .model_recipe import ModelRecipe
 from .recipe import Features, TrainingRows
@@ -36,6 +36,9 @@ def augmentation_of(settings: FinetuneSettings) -> Augmentation:
 
 class ImageRecipe(ModelRecipe):
     """The part of a recipe for pictures that does not depend on what is learnt; arguments as for `ModelRecipe`."""
+
+    has_places = False
+    """Whether boxes or masks go with the pictures."""
 
     def __init__(
         self,
@@ -63,6 +66,23 @@ class ImageRecipe(ModelRecipe):
             validation=validation,
             directions=directions,
         )
+
+    @classmethod
+    def check(cls, settings: FinetuneSettings) -> None:
+        """As `ModelRecipe.check`; pictures can be varied as asked.
+
+        Raises:
+            UsageError: they cannot.
+            MissingExtraError: kornia is not installed.
+        """
+        super().check(settings)
+        check_augmentation(augmentation_of(settings), has_places=cls.has_places)
+
+    def vary(self, features: Sequence[Features], epoch: int, rows: np.ndarray) -> Sequence[Features]:
+        """The same samples with the row and the epoch that their variation is drawn from."""
+        if not self.is_varied:
+            return features
+        return [{**sample, "row": int(row), "epoch": epoch} for sample, row in zip(features, rows, strict=True)]
 
     def pipeline_of(self, model: Any) -> Any:
         """The task's pipeline around a model with the recipe's image processor."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -39,7 +40,8 @@ def measure_labels(pipe: Any, data: TaskData, role: str, conditions: Conditions)
     )
     probabilities, notes = answer(pipe, rows, conditions.progress)
     if "image" in rows.column_names:
-        return measure_probabilities(probabilities, labels, conditions, _PictureNames(rows), notes=notes)
+        measured = measure_probabilities(probabilities, labels, conditions, _PictureNames(rows), notes=notes)
+        return replace(measured, protocol={})  # no picture is read in windows
     pairs = rows["text_pair"] if "text_pair" in rows.column_names else None
     return measure_probabilities(probabilities, labels, conditions, rows["text"], pairs, notes)
 

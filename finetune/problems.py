@@ -15,6 +15,8 @@ ProblemType = Literal[
     "writing",
     "language_modelling",
     "matching",
+    "segmentation",
+    "detection",
 ]
 
 SINGLE_LABEL: ProblemType = "single_label_classification"
@@ -27,6 +29,9 @@ LANGUAGE_MODELLING: ProblemType = "language_modelling"
 MATCHING: ProblemType = "matching"
 """Pairs that belong together: of all second texts the right one is to be found."""
 
+SEGMENTATION: ProblemType = "segmentation"
+DETECTION: ProblemType = "detection"
+
 CLASSIFICATION: tuple[ProblemType, ...] = (SINGLE_LABEL, MULTI_LABEL, REGRESSION)
 """Those between which the labels of the data decide."""
 
@@ -36,6 +41,8 @@ _BY_KIND: dict[str, ProblemType] = {
     "answers": SPAN_EXTRACTION,
     "text": WRITING,
     "document": MATCHING,
+    "mask": SEGMENTATION,
+    "objects": DETECTION,
 }
 
 

@@ -136,7 +136,8 @@ def run(
         _write(target, chain(first, pairs), names, _table_columns(of_input, names, watch.answer_columns))
         return RunSummary(None, watch.done, watch.failed, target, watch.seconds(), columns=names)
     options = {"columns": columns, "on_error": on_error, "settings": settings, "options": classify.options}
-    digests = [*(file_digest(file.path) for file in found.files), checkpoint_digest(classify.checkpoint)]
+    paths = [path for file in found.files for path in file.paths]
+    digests = [*map(file_digest, paths), checkpoint_digest(classify.checkpoint)]
     parts = RunParts(target, fingerprint(digests, options))
     resumed = parts.prepare()
     for answer in parts.answers():

@@ -80,6 +80,17 @@ def decode_picture(raw: bytes, name: str) -> Image.Image:
     return _plain(_open(raw, name), name)
 
 
+def open_picture(raw: bytes, name: str) -> Any:
+    """The Pillow image in the bytes of a file, decoded, its mode as it is: of a palette the indices.
+
+    Raises:
+        InputError: it is no picture, is cut off, or is too large.
+    """
+    picture = _open(raw, name)
+    _load(picture, name)
+    return picture
+
+
 def picture_size(raw: bytes, name: str) -> tuple[int, int]:
     """(width, height) in pixels, as EXIF data turns it, of the picture in the bytes of a file, which is not decoded.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,6 +16,17 @@ from .image_inputs import is_single_picture, read_picture
 
 if TYPE_CHECKING:
     from PIL import Image
+
+
+@dataclass(frozen=True, slots=True)
+class PictureSample(Sample):
+    """What the model sees of a picture.
+
+    Attributes:
+        size: (height, width) of the picture itself, in pixels.
+    """
+
+    size: tuple[int, int] = (0, 0)
 
 
 class ImagePipeline(Pipeline):
@@ -36,9 +48,11 @@ class ImagePipeline(Pipeline):
         """
         samples = []
         for item in items:
-            features = self.checkpoint.images.features(self.read(item))
+            picture = self.read(item)
+            features = self.checkpoint.images.features(picture)
             shape = features["pixel_values"].shape
-            samples.append([Sample(features, int(np.prod(shape[-2:])), shape)])
+            length = int(np.prod(shape[-2:]))
+            samples.append([PictureSample(features, length, shape, size=(picture.height, picture.width))])
         return samples
 
     def batch(self, samples: Sequence[Sample]) -> dict[str, torch.Tensor]:

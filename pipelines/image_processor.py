@@ -24,6 +24,11 @@ PROCESSOR_FILE = "preprocessor_config.json"
 
 _BILINEAR = 2  # PIL.Image.Resampling.BILINEAR
 
+_PROCESSORS: Mapping[str, Mapping[str, Any]] = {
+    "object-detection": {"image_processor_type": "DetrImageProcessor", "do_pad": False, "format": "coco_detection"},
+}
+"""Which processor of transformers makes the documented answers of a task out of what a model gives."""
+
 
 @dataclass(frozen=True)
 class PictureSettings:
@@ -137,14 +142,15 @@ class ImageProcessor:
             raise InputError(f"the picture ({picture.width} x {picture.height}) cannot be prepared: {error}") from error
         return {name: np.asarray(value[0]) for name, value in given.items()}
 
-    def save(self, folder: Path) -> None:
-        """Writes `preprocessor_config.json`."""
+    def save(self, folder: Path, task: str | None = None) -> None:
+        """Writes `preprocessor_config.json`, for the processor of transformers that reads answers of ``task``."""
         if self.settings is None:
             self.live.save_pretrained(folder)
             return
         repeated = 3 // self.settings.channels  # transformers always gives colour
         content = {
             "image_processor_type": "ViTImageProcessor",
+            **_PROCESSORS.get(task or "", {}),
             "do_resize": True,
             "size": {"height": self.settings.height, "width": self.settings.width},
             "resample": _BILINEAR,

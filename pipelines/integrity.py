@@ -22,7 +22,7 @@ _SHA256, _SHA1 = re.compile(r"[0-9a-f]{64}"), re.compile(r"[0-9a-f]{40}")
 _ANSWERING = re.compile(
     r"config\.json|.+\.safetensors|.+\.index\.json|pytorch_model.*\.bin|.+\.py"
     r"|tokenizer.*\.json|special_tokens_map\.json|added_tokens\.json|vocab\..+|merges\.txt|.+\.model"
-    r"|modules\.json|sentence_bert_config\.json|config_sentence_transformers\.json"
+    r"|preprocessor_config\.json|modules\.json|sentence_bert_config\.json|config_sentence_transformers\.json"
 )
 _STEP = re.compile(r"\d_\w+/(?:config\.json|model\.safetensors)")
 _CHUNK = 1 << 20  # bytes read at a time

@@ -17,14 +17,26 @@ from typing import Any, BinaryIO, cast
 
 from .errors import DataError
 from .parallel_texts import group_parallel, language_of
+from .picture_layouts import (
+    LAYOUTS,
+    MASKS,
+    PICTURE_ENDINGS,
+    STRAY,
+    VIDEO,
+    VIDEO_ENDINGS,
+    caption_lists,
+    file_layout,
+    is_stray,
+    layout_files,
+    layout_name,
+    mask_layouts,
+)
 
 FORMATS = ("csv", "tsv", "json", "jsonl", "parquet", "arrow", "txt", "conll", "conllu")
 """The formats that are read; each but parquet and arrow also gzipped, with a second ending ``.gz``."""
 
 IMAGE = "image"
 """The format of a file that is one picture, a row of its own."""
-
-PICTURE_ENDINGS = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".ppm", ".pgm", ".jfif")
 
 PARALLEL = "parallel"
 """The format of several files whose lines belong together, see ``parallel_texts.py``."""
@@ -45,6 +57,7 @@ _ENDINGS = (
         ".bioes": "conll",
     }
     | dict.fromkeys(PICTURE_ENDINGS, IMAGE)
+    | dict.fromkeys(VIDEO_ENDINGS, VIDEO)
 )
 
 _SPLIT_WORDS = {
@@ -85,7 +98,18 @@ class DataFile:
     @property
     def name(self) -> str:
         """Its base name, without any directory; of files that belong together all of them."""
+        if self.format == MASKS:
+            return layout_name(Path(self.path))
         return ",".join(base_name(path) for _, path in self.parallel) or base_name(self.path)
+
+    @property
+    def paths(self) -> list[str]:
+        """Every file that its rows come from."""
+        if self.parallel:
+            return [path for _, path in self.parallel]
+        if self.format in (*LAYOUTS, STRAY):
+            return [str(path) for path in layout_files(Path(self.path), self.format)]
+        return [self.path]
 
     @property
     def parts(self) -> dict[str, DataFile]:
@@ -156,7 +180,8 @@ def find_files(source: str | Path) -> list[DataFile]:
     if path.is_dir():
         return _files_of_folder(path)
     if path.exists():
-        return [DataFile(str(path), _require_format(text))]
+        format, split = file_layout(path) or (None, None)
+        return [DataFile(str(path), format or _require_format(text), split)]
     if glob.has_magic(text):
         found = [Path(name) for name in sorted(glob.glob(str(path), recursive=True))]
         files = _data_files(name for name in found if name.is_file())
@@ -205,18 +230,23 @@ def _data_files(paths: Iterable[Path], split: str | None = None) -> list[DataFil
 
     A README.txt beside a table is no data, and a picture beside a table is what a row of it names.
     """
-    files = [
-        DataFile(str(path), found, split or split_of(path.name))
-        for path in paths
-        if (found := file_format(path)) and path.name not in _NOT_DATA and not path.name.startswith(".")
-    ]
-    tables = [file for file in files if file.format not in ("txt", IMAGE)]
-    return tables or [file for file in files if file.format == IMAGE] or files
+    layouts, files = [], []
+    for path in paths:
+        if path.name in _NOT_DATA or path.name.startswith("."):
+            continue
+        if layout := file_layout(path):
+            layouts.append(DataFile(str(path), layout[0], split or layout[1] or split_of(path.name)))
+        elif found := file_format(path):
+            files.append(DataFile(str(path), found, split or split_of(path.name)))
+    tables = [file for file in files if file.format not in ("txt", IMAGE, VIDEO)]
+    pictures = next((same for kind in (IMAGE, VIDEO) if (same := [f for f in files if f.format == kind])), [])
+    return layouts or tables or pictures or files
 
 
 def _files_of_folder(folder: Path) -> list[DataFile]:
     entries = sorted(entry for entry in folder.iterdir() if not entry.name.startswith("."))
     files = _files_inside(entries)
+    _check_class_folders(files)
     if not files:
         found = ", ".join(entry.name for entry in entries[:8]) or "nothing"
         raise DataError(
@@ -227,6 +257,11 @@ def _files_of_folder(folder: Path) -> list[DataFile]:
 
 
 def _files_inside(entries: list[Path], split: str | None = None) -> list[DataFile]:
+    if masked := mask_layouts(entries):
+        return [DataFile(str(folder), MASKS, split or split_of(name or "")) for folder, name in masked]
+    own = _data_files((entry for entry in entries if entry.is_file()), split)
+    if any(file.format in LAYOUTS for file in own):
+        return own
     folders = [entry for entry in entries if entry.is_dir()]
     contents = {entry: sorted(entry.iterdir()) for entry in folders}
     by_split = [
@@ -241,17 +276,36 @@ def _files_inside(entries: list[Path], split: str | None = None) -> list[DataFil
         DataFile(str(path), found, split, entry.name)
         for entry in folders
         for path in contents[entry]
-        if (found := file_format(path)) in ("txt", IMAGE) and path.is_file() and not path.name.startswith(".")
+        if (found := file_format(path)) in ("txt", IMAGE, VIDEO) and path.is_file() and not path.name.startswith(".")
     ]
-    of_classes = [file for file in of_classes if file.format == IMAGE] or of_classes
-    tables = _data_files((entry for entry in entries if entry.is_file()), split)
-    if of_classes and len({file.label for file in of_classes}) > 1:
-        return of_classes
+    kind = next((kind for kind in (IMAGE, VIDEO) if any(file.format == kind for file in of_classes)), "txt")
+    of_classes = [file for file in of_classes if file.format == kind]
+    if len(classes := {file.label for file in of_classes}) > 1:
+        return of_classes + [
+            DataFile(str(path), STRAY, split, entry.name)
+            for entry in folders
+            for path in contents[entry]
+            if kind != "txt" and entry.name in classes and is_stray(path, kind)
+        ]
+    tables = own
     parallel = [
         replace(file, split=split or file.split)
         for file in find_parallel(entry for entry in entries if entry.is_file())
     ]
     if tables or parallel:
         return [file for file in tables if file.format != "txt"] or parallel or tables
+    if listed := caption_lists(entries):
+        return [file for path in listed for file in _data_files([path], split)]
     # The layout of a cloned Hub repository keeps its files in data/.
     return next((_files_inside(contents[entry]) for entry in folders if entry.name == "data"), [])
+
+
+def _check_class_folders(files: Iterable[DataFile]) -> None:
+    """Nothing, if the names of class folders differ by more than case, which some systems do not keep apart."""
+    names: dict[str, str] = {}
+    for file in files:
+        if file.label is not None and (other := names.setdefault(file.label.casefold(), file.label)) != file.label:
+            raise DataError(
+                f"the class folders '{other}' and '{file.label}' differ only by capital letters; expected one folder "
+                "for each class. Move the files of one into the other, or give it another name"
+            )

@@ -16,6 +16,7 @@ from typing import Literal
 
 from .errors import DataError
 from .parallel_texts import read_parallel
+from .picture_layouts import LAYOUTS, STRAY, VIDEO
 from .record_files import FORMATS, IMAGE, DataFile, file_format, find_files, is_url
 from .record_formats import read_file, read_picture_file, read_text
 from .record_rows import BadRow, Record
@@ -82,6 +83,11 @@ def read_data_file(file: DataFile, *, columns: Sequence[str] | None = None) -> I
                 yield from read_parallel(opened, file.name, columns)
             except (OSError, EOFError) as error:
                 raise DataError(f"{file.name} cannot be read to their ends ({error}); are they whole?") from error
+        return
+    if file.format in (*LAYOUTS, VIDEO, STRAY):
+        from .picture_records import read_picture_data  # which needs numpy
+
+        yield from read_picture_data(Path(file.path), file.format, file.label, columns)
         return
     with file.open() as stream:
         try:

@@ -98,7 +98,7 @@ def _write(
     if tokenizer is not None:
         tokenizer.save(folder)
     if images is not None:
-        images.save(folder)
+        images.save(folder, task)
     path = folder / CONFIG_FILE
     config: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     if labels is not None or has_labelled_head(model):

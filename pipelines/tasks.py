@@ -26,7 +26,8 @@ class Column:
         name: the task's own word for it; ``--columns name=theirs`` maps a data set's column to it.
         kind: what it holds: a text, the words of a text as a list (``tokens``; a text will do where there is nothing to
             learn), a label, a label for each word (``tags``), texts with their places in another one (``answers``), the
-            one text among all of the column that is to be found (``document``), or a picture (``image``).
+            one text among all of the column that is to be found (``document``), a picture (``image``), a class index
+            for each pixel of one (``mask``), or boxes in one with their classes (``objects``).
         role: whether the task reads it or is to find it out; training needs every ``target``.
         required: whether the task can do without it when running.
         is_learnt: whether training and measuring need it; None where that is so for a target and whatever is required.
@@ -34,7 +35,7 @@ class Column:
     """
 
     name: str
-    kind: Literal["text", "tokens", "label", "tags", "answers", "document", "image"]
+    kind: Literal["text", "tokens", "label", "tags", "answers", "document", "image", "mask", "objects"]
     role: Literal["input", "target"] = "input"
     required: bool = True
     synonyms: tuple[str, ...] = ()
@@ -426,13 +427,65 @@ TASKS: tuple[Task, ...] = (
             Column("image", "image", synonyms=("img", "picture", "photo", "file_name", "file", "path", "filename")),
             Column("label", "label", "target", synonyms=("labels", "class", "category", "target", "fine_label")),
         ),
-        families=("lenet5",),
+        families=(
+            "lenet5",
+            "alexnet",
+            *(f"vgg{depth}" for depth in (9, 11, 13, 16, 19)),
+            *(f"resnet-{depth}" for depth in (20, 32, 44, 56, 110, 18, 50)),
+            "vit-tiny",
+        ),
         default=("google/vit-base-patch16-224@3f49326",),
         metric="accuracy",
         pipeline_tag="image-classification",
         auto_model="AutoModelForImageClassification",
         architectures=("ForImageClassification",),
         head="image classifier",
+    ),
+    Task(
+        name="image-segmentation",
+        aliases=("semantic-segmentation",),
+        summary="the class of each pixel of a picture, as a mask for each class or object",
+        pipeline="image_segmentation:ImageSegmentationPipeline",
+        recipe="image_segmentation:ImageSegmentationRecipe",
+        columns=(
+            Column("image", "image", synonyms=("img", "picture", "photo", "file_name", "pixel_values")),
+            Column("mask", "mask", "target", synonyms=("label", "annotation", "segmentation_map", "labels", "masks")),
+        ),
+        families=("unet",),
+        default=("facebook/detr-resnet-50-panoptic@d53b52a",),
+        metric="mean_iou",
+        pipeline_tag="image-segmentation",
+        auto_model="AutoModelForSemanticSegmentation",
+        architectures=(
+            "ForSemanticSegmentation",
+            "ForInstanceSegmentation",
+            "ForUniversalSegmentation",
+            "ForSegmentation",
+        ),
+        variants=(
+            ("ForInstanceSegmentation", "AutoModelForInstanceSegmentation"),
+            ("ForUniversalSegmentation", "AutoModelForUniversalSegmentation"),
+            ("ForSegmentation", "AutoModelForImageSegmentation"),
+        ),
+        head="segmentation head",
+    ),
+    Task(
+        name="object-detection",
+        aliases=("detection",),
+        summary="the objects in a picture, each with its box, label and score",
+        pipeline="object_detection:ObjectDetectionPipeline",
+        recipe="object_detection:ObjectDetectionRecipe",
+        columns=(
+            Column("image", "image", synonyms=("img", "picture", "photo", "file_name", "file", "path", "filename")),
+            Column("objects", "objects", "target", synonyms=("annotations", "object", "boxes", "labels", "target")),
+        ),
+        families=("yolo-small", "faster-rcnn-small"),
+        default=("facebook/detr-resnet-50@1d5f47b",),  # transformers' own default
+        metric="ap",
+        pipeline_tag="object-detection",
+        auto_model="AutoModelForObjectDetection",
+        architectures=("ForObjectDetection",),
+        head="detector",
     ),
 )
 

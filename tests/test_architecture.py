@@ -54,6 +54,7 @@ PURE_CARDS = {
     "metadata",
     "number_sources",
     "phrases",
+    "picture_usage",
     "render",
     "result_sections",
     "sections",

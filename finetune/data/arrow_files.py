@@ -22,9 +22,12 @@ from typing import Any
 
 from ...pipelines.errors import DataError
 from ...pipelines.image_inputs import beside
+from ...pipelines.mask_classes import names_by_index
+from ...pipelines.mask_folders import classes_of_masks
 from ...pipelines.nested_columns import stored_column
+from ...pipelines.picture_layouts import CLASS_TABLES, LAYOUTS, MASKS, STRAY
 from ...pipelines.records import BadRow, DataFile, Record, is_url, read_data_file
-from .cells import Wanted
+from .cells import PICTURE_KINDS, Wanted
 from .rows import (
     SAMPLE_ROWS,
     BlockBuilder,
@@ -82,7 +85,22 @@ class FileRows:
             raise DataError(f"{self.name} has no row that can be read; the first: {bad[0].place}: {bad[0].reason}")
         if not rows:
             raise DataError(f"{self.name} holds no rows; expected a header and rows, or a text a line")
-        return Sample(sample_of(rows).values, _stated_classes(self.files[0]))
+        return Sample(sample_of(rows).values, _stated_classes(self.files[0]) | self._mask_classes(rows[0]))
+
+    def _mask_classes(self, row: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
+        """Column -> class names of the columns with pictures, which are masks if a task takes them for masks."""
+        pictures = [column for column, cell in row.items() if isinstance(cell, Mapping)]
+        if not pictures or is_url(self.files[0].path):
+            return {}
+        path = Path(self.files[0].path)
+        if self.files[0].format == MASKS:
+            classes = classes_of_masks(path)
+            names = () if classes is None else classes.names
+        else:
+            tables = (path.parent / name for name in CLASS_TABLES)
+            table = next((each for each in tables if each.is_file()), None)
+            names = () if table is None else names_by_index(table)
+        return {column: names for column in pictures if names}
 
     def read(self, wanted: Wanted, *, skip_bad: bool) -> RawRows:
         """All rows, memory-mapped from the cache."""
@@ -148,7 +166,7 @@ class FileRows:
 
     def _records(self, wanted: Wanted) -> Iterator[Any]:
         stored = self._stored(wanted)
-        pictures = [theirs for name, theirs in wanted.columns.items() if wanted.kinds[name] == "image"]
+        pictures = [theirs for name, theirs in wanted.columns.items() if wanted.kinds[name] in PICTURE_KINDS]
         for file in self.files:
             folder = None if is_url(file.path) else Path(file.path).parent
             for record in read_data_file(file, columns=stored):
@@ -175,6 +193,9 @@ def _identity(file: DataFile) -> list[Any]:
     """What changes when the contents of the file change."""
     if file.parallel:
         return [[language, *_identity(part)] for language, part in file.parts.items()]
+    if file.format in (*LAYOUTS, STRAY):
+        known = [(path, os.stat(path)) for path in file.paths]
+        return [file.path, [[os.path.basename(path), facts.st_size, facts.st_mtime_ns] for path, facts in known]]
     if is_url(file.path):
         import fsspec
 
@@ -197,6 +218,9 @@ def _identity(file: DataFile) -> list[Any]:
 
 def _stated_classes(file: DataFile) -> dict[str, tuple[str, ...]]:
     """Column -> class names, as datasets writes them into the schema of parquet and arrow files."""
+    if file.format == MASKS:
+        classes = classes_of_masks(Path(file.path))
+        return {} if classes is None else {"mask": classes.names}
     if file.format not in ("parquet", "arrow"):
         return {}
     import datasets

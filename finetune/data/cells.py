@@ -20,12 +20,14 @@ from ...pipelines.image_inputs import (
 )
 from ...pipelines.tasks import Task
 from .labels import LabelValueError, canonical_label
+from .object_targets import BOX_NAMES, CATEGORY_NAMES, read_objects
 
 if TYPE_CHECKING:
     import pyarrow
 
-LABEL_KINDS = ("label", "tags")
+LABEL_KINDS = ("label", "tags", "objects")
 TEXT_KINDS = ("text", "document")
+PICTURE_KINDS = ("image", "mask")
 
 _EXPECTED = {
     "text": "text",
@@ -34,6 +36,8 @@ _EXPECTED = {
     "label": "a label",
     "tags": "a list with a tag for each word, or tags with spaces between",
     "answers": "answers as SQuAD has them: {'text': [...], 'answer_start': [...]}",
+    "objects": "objects: {'bbox': [[x, y, width, height], ...] in pixels, 'category': [...]}",
+    "mask": "a mask: a picture with a class index for each pixel",
     "image": "a picture: a path, or {'bytes': ..., 'path': ...} as datasets stores it",
 }
 
@@ -61,7 +65,7 @@ class Wanted:
 
     @property
     def labels(self) -> str | None:
-        """The column that holds labels or tags; None where there is none."""
+        """The column that holds labels, tags or objects with their classes; None where there is none."""
         return next((name for name, kind in self.kinds.items() if kind in LABEL_KINDS), None)
 
     @property
@@ -80,10 +84,12 @@ def arrow_type(kind: str, *, is_list: bool) -> pyarrow.DataType:
     import pyarrow
 
     texts = pyarrow.list_(pyarrow.string())
-    if kind == "image":
+    if kind in PICTURE_KINDS:
         return pyarrow.struct([("bytes", pyarrow.binary()), ("path", pyarrow.string())])
     if kind == "answers":
         return pyarrow.struct([("text", texts), ("answer_start", pyarrow.list_(pyarrow.int64()))])
+    if kind == "objects":
+        return pyarrow.struct([("bbox", pyarrow.list_(pyarrow.list_(pyarrow.float64()))), ("category", texts)])
     return texts if kind in ("tokens", "tags") or (kind == "label" and is_list) else pyarrow.string()
 
 
@@ -98,11 +104,15 @@ def holds(kind: str, found: pyarrow.DataType) -> bool:
         return True
     if kind in TEXT_KINDS:
         return is_text(found)
-    if kind == "image":
+    if kind in PICTURE_KINDS:
         return types.is_struct(found) and {"bytes", "path"} <= {field.name for field in found}
     is_list = types.is_list(found) or types.is_large_list(found) or types.is_fixed_size_list(found)
     if kind == "answers":
         return types.is_struct(found) and {"text", "answer_start"} <= {field.name for field in found}
+    if kind == "objects":
+        inner = found.value_type if is_list else found
+        known = {field.name for field in inner} if types.is_struct(inner) else set()
+        return not known.isdisjoint(BOX_NAMES) and not known.isdisjoint(CATEGORY_NAMES)
     return is_list and (kind == "tags" or is_text(found.value_type))
 
 
@@ -123,8 +133,11 @@ def cell(kind: str, value: Any, *, is_list: bool) -> Any:
         return _words(value)
     elif kind == "tags":
         return canonical_label(value.split() if isinstance(value, str) else value)
-    elif kind == "image":
+    elif kind in PICTURE_KINDS:
         return _picture(value)
+    elif kind == "objects":
+        boxes, categories = read_objects(value)
+        return {"bbox": boxes, "category": categories}
     else:
         return _answers(value)
     raise _wrong(kind, value)
@@ -134,7 +147,7 @@ def as_text(kind: str, value: Any) -> str | None:
     """The text that a cell counts as; None for a missing one. A picture counts as the hash of its bytes."""
     if value is None or kind in TEXT_KINDS:
         return value
-    if kind == "image":
+    if kind in PICTURE_KINDS:
         return hashlib.sha256(picture_bytes(value)).hexdigest()
     if kind == "tokens":
         return " ".join(value)

@@ -105,7 +105,7 @@ def suggest_columns(sample: Sample, task: Task, *, missing: str = "") -> dict[st
 
 
 def _guess(column: Column, sample: Sample, free: Sequence[str]) -> str | None:
-    if column.kind in ("tokens", "tags", "answers"):
+    if column.kind in ("tokens", "tags", "answers", "objects"):
         return _guess_nested(column, sample, free)
     if column.kind == "text":
         lengths = {name: _mean_length(sample.cells(name)) for name in free}
@@ -122,8 +122,8 @@ def _guess(column: Column, sample: Sample, free: Sequence[str]) -> str | None:
 
 
 def _guess_nested(column: Column, sample: Sample, free: Sequence[str]) -> str | None:
-    """Words are the lists with most different entries, tags those with fewest; answers are not guessed."""
-    if column.kind == "answers":
+    """Words are the lists with most different entries, tags those with fewest; answers and objects are not guessed."""
+    if column.kind in ("answers", "objects"):
         return None
     distinct = {
         name: len({str(entry) for entries in sample.cells(name) for entry in entries})

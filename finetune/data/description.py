@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from ...pipelines.tasks import Task, find_task, in_languages, task_options
-from ..problems import TAGGING
+from ..problems import DETECTION, TAGGING
 from .loading import load_data
 from .report import DataReport, SplitReport
 
@@ -70,7 +70,8 @@ def print_report(report: DataReport, console: Console) -> None:
     console.print(splits)
 
     if report.labels is not None:
-        console.print(_histogram(report.labels, report.splits, by_word=report.problem_type == TAGGING))
+        is_counted_within = report.problem_type in (TAGGING, DETECTION)
+        console.print(_histogram(report.labels, report.splits, by_word=is_counted_within))
     for pair, count in report.leakage.items():
         if count:
             first, second = pair.split("/")
@@ -93,7 +94,7 @@ def print_report(report: DataReport, console: Console) -> None:
 
 
 def _histogram(labels: tuple[str, ...], splits: tuple[SplitReport, ...], *, by_word: bool) -> Any:
-    """Rows (or words) per label and split, with a bar for the first split."""
+    """Rows (or words, or objects) per label and split, with a bar for the first split."""
     from rich.markup import escape
     from rich.table import Table
 

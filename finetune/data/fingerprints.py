@@ -17,6 +17,7 @@ import numpy as np
 
 from .cells import Wanted, as_text, length_of
 from .labels import LabelTable, RowLabels
+from .mask_targets import MaskTargets
 from .rows import RawRows
 from .targets import targets_of
 
@@ -37,6 +38,7 @@ class ScannedRows:
         lengths: (rows,) uint32, characters of the text (of both for a pair), or pixels of a picture's longer side.
         labels: provisional ids.
         bad: row index -> why the row cannot be used.
+        mask_indices: of masks bool (256,), which class indices they hold; else None.
         context_keys: of questions (rows,) uint64, as ``text_keys``, of their contexts alone; else None.
     """
 
@@ -46,6 +48,7 @@ class ScannedRows:
     labels: RowLabels
     bad: dict[int, str]
     context_keys: np.ndarray | None = None
+    mask_indices: np.ndarray | None = None
 
     @property
     def carving_keys(self) -> np.ndarray:
@@ -64,6 +67,7 @@ class ScannedRows:
         bad = {
             int(start) + row: why for start, part in zip(starts, parts, strict=False) for row, why in part.bad.items()
         }
+        masks = [part.mask_indices for part in parts if part.mask_indices is not None]
         contexts = [part.context_keys for part in parts if part.context_keys is not None]
         return cls(
             np.concatenate([part.text_keys for part in parts]),
@@ -72,6 +76,7 @@ class ScannedRows:
             RowLabels.concatenate([part.labels for part in parts], names),
             bad,
             np.concatenate(contexts) if contexts and len(contexts) == len(parts) else None,
+            np.any(masks, axis=0) if masks else None,
         )
 
 
@@ -108,6 +113,7 @@ def scan(rows: RawRows, table: LabelTable, *, wanted: Wanted) -> ScannedRows:
         targets.labels(len(lengths)),
         bad,
         np.frombuffer(contexts, np.uint64) if contexts else None,
+        targets.seen if isinstance(targets, MaskTargets) else None,
     )
 
 

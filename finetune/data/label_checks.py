@@ -63,7 +63,8 @@ def check_seen(pool: Pool, roles: Mapping[str, np.ndarray]) -> None:
         DataError: validation or test ask for labels that training never saw.
     """
     labels = pool.plan.labels
-    if labels is None or pool.plan.problem_type == "tagging":  # a tag that was never seen is a word wrong, no more
+    if labels is None or pool.plan.problem_type in ("tagging", "detection"):
+        # A tag that was never seen is a word wrong, and a class an object missed, no more.
         return
     counts = {role: pool.label_counts(rows) for role, rows in roles.items()}
     seen = [label for label, count in zip(labels, counts["train"], strict=True) if count]

@@ -38,7 +38,7 @@ def label_rows(labels: RowLabels, plan: LabelPlan, names: Sequence[str], *, colu
     if plan.problem_type == "regression":
         final, offsets = labels.numbers(names).astype(np.float32), None
         feature: Any = datasets.Value("float32")
-    elif plan.problem_type == "tagging":
+    elif plan.problem_type in ("tagging", "detection"):
         final, offsets = plan.final_ids[labels.ids], labels.offsets
         feature = datasets.List(datasets.Value("int64"))
     else:
@@ -53,7 +53,7 @@ def label_rows(labels: RowLabels, plan: LabelPlan, names: Sequence[str], *, colu
             stop = min(start + _BLOCK_ROWS, len(labels))
             if offsets is None:
                 values = pyarrow.array(final[start:stop], type=schema.field(column).type)
-            elif plan.problem_type == "tagging":
+            elif plan.problem_type in ("tagging", "detection"):
                 ends = pyarrow.array((offsets[start : stop + 1] - offsets[start]).astype(np.int32))
                 values = pyarrow.ListArray.from_arrays(ends, final[offsets[start] : offsets[stop]])
             else:

@@ -23,6 +23,9 @@ from .tags import tag_order, to_iob2
 MISSING = -1
 """Provisional id of a row without a label."""
 
+SEPARATOR = "\x1f"
+"""Stands between the names of several labels of a row."""
+
 _COUNTED_ROWS = 65_536  # rows looked at together
 
 _STRATUM_ROWS = 20  # rows of a stratum of numbers at least
@@ -207,6 +210,7 @@ class LabelColumn:
         is_multi: labels are lists.
         is_multi_hot: these are lists of zeros and ones, one for each class.
         is_tags: they are a tag for each word.
+        keeps_order: they are the class of each object, of which several may have the same.
     """
 
     def __init__(
@@ -217,9 +221,10 @@ class LabelColumn:
         is_multi: bool = False,
         is_multi_hot: bool = False,
         is_tags: bool = False,
+        keeps_order: bool = False,
     ) -> None:
         self.table, self.class_names, self.is_multi, self.is_multi_hot = table, class_names, is_multi, is_multi_hot
-        self.is_tags = is_tags
+        self.is_tags, self.keeps_order = is_tags, keeps_order
         table.is_multi |= is_multi
         self._ids, self._offsets = array("i"), array("q", [0])
         self._values: array[float] | None = None
@@ -245,16 +250,20 @@ class LabelColumn:
         if label is None:
             self._append_missing()
             return None
-        if isinstance(label, list) and self.is_tags:
-            label, repaired = to_iob2(label)
-            self.table.repaired_tags += repaired
+        if isinstance(label, list) and self.keeps_order and None in label:
+            self._append_missing()
+            raise LabelValueError("an object of no class (-1)")
+        if isinstance(label, list) and (self.is_tags or self.keeps_order):
+            if self.is_tags:
+                label, repaired = to_iob2(label)
+                self.table.repaired_tags += repaired
             self._ids.extend(map(self.table.id_of, label))
             self._offsets.append(len(self._ids))
-            return "\x1f".join(label) or None
+            return SEPARATOR.join(label) or None
         if isinstance(label, list):
             self._ids.extend(self.table.id_of(name) for name in dict.fromkeys(label))
             self._offsets.append(len(self._ids))
-            return "\x1f".join(sorted(set(label)))
+            return SEPARATOR.join(sorted(set(label)))
         found = self.table.id_of(label)
         self.table.note(number_of(label))
         if len(self._seen) < _MANY_LABELS:
@@ -354,7 +363,7 @@ def plan_labels(
             wrong = next((name for name in table.names if not _is_number(name)), "a list")
             raise DataError(f"column '{column}' holds '{wrong}'; regression expects numbers")
         return LabelPlan("regression", None, np.zeros(0, np.int64))
-    if problem_type != "tagging":
+    if problem_type not in ("tagging", "detection"):
         problem_type = "multi_label_classification" if table.is_multi else problem_type or "single_label_classification"
     if table.has_too_many:
         raise DataError(

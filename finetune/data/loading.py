@@ -19,10 +19,13 @@ from ...pipelines.image_inputs import picture_name
 from ...pipelines.record_files import split_of
 from ...pipelines.records import open_writer
 from ...pipelines.tasks import Task
-from ..problems import MULTI_LABEL, REGRESSION, SINGLE_LABEL, TAGGING, ProblemType
+from ..problems import DETECTION, MULTI_LABEL, REGRESSION, SINGLE_LABEL, TAGGING, ProblemType
 from .arrow_files import cache_folder
+from .cells import PICTURE_KINDS
 from .fingerprints import content_order, count_duplicates, count_shared, fingerprint, length_percentiles
 from .label_checks import check_classes, check_seen, label_notices
+from .mask_targets import MaskClasses
+from .object_targets import CATEGORIES, read_objects
 from .pool import Pool, fill_pool
 from .report import DataReport, RejectedRow, SplitReport
 from .rows import bad_row_error
@@ -45,6 +48,7 @@ _STRATIFIED: defaultdict[str, str] = defaultdict(
         MULTI_LABEL: "stratified by label, ",
         REGRESSION: "stratified by tenths of the value, ",
         TAGGING: "stratified by the rarest tag, ",
+        DETECTION: "stratified by the rarest class, ",
     },
 )
 
@@ -55,7 +59,8 @@ class TaskData:
 
     Attributes:
         splits: ``train``, ``validation``, ``test``, as there are, with the task's columns; ``label`` is an int64 class
-            id, a float32 zero or one for each label (multi-label), or float32 (regression); ``tags`` are int64 ids.
+            id, a float32 zero or one for each label (multi-label), or float32 (regression); ``tags`` are int64 ids, and
+            so are the ``categories`` of ``objects``.
         labels: class names in id order, the same for all splits; None for regression.
         problem_type: as in transformers' config.
         report: what was found, with ``report.facts()`` for the facts of a run.
@@ -64,6 +69,7 @@ class TaskData:
         content_order: split -> (rows,) uint32, positions in the order of the rows' contents; of what is measured only,
             so not of a split to train on. Pieces of one text stay in theirs.
         text_unit: what a row is where the task only reads text, one of `record_files.TEXT_UNITS`; None for others.
+        mask_classes: which class each index in masks is; None for other targets.
     """
 
     splits: Mapping[str, datasets.Dataset]
@@ -73,6 +79,7 @@ class TaskData:
     text_keys: Mapping[str, np.ndarray]
     content_order: Mapping[str, np.ndarray]
     text_unit: str | None = None
+    mask_classes: MaskClasses | None = None
 
     @property
     def is_one_text(self) -> bool:
@@ -223,7 +230,7 @@ def load_data(
         found_columns=pool.found_columns,
         columns=dict(pool.wanted.columns),
         problem_type=pool.plan.problem_type,
-        labels=pool.plan.labels,
+        labels=pool.plan.labels if pool.mask_classes is None else None,
         splits=reports,
         leakage={f"{a}/{b}": count_shared(keys, roles[a].rows, roles[b].rows) for a, b in combinations(roles, 2)},
         rejected_rows=len(rejected),
@@ -242,7 +249,9 @@ def load_data(
         role: np.arange(len(rows), dtype=_ROW_NUMBER) if is_one_text else content_order(pool.scanned.digests, rows)
         for role, rows in measured.items()
     }
-    return TaskData(splits, pool.plan.labels, pool.plan.problem_type, report, text_keys, orders, text_unit)
+    masks = pool.mask_classes
+    names = pool.plan.labels if masks is None else masks.labels
+    return TaskData(splits, names, pool.plan.problem_type, report, text_keys, orders, text_unit, masks)
 
 
 @contextmanager
@@ -444,7 +453,7 @@ def _label_mean(pool: Pool, rows: np.ndarray) -> float | None:
 def _samples(pool: Pool, rows: np.ndarray, everything: datasets.Dataset, seed: int) -> tuple[dict[str, Any], ...]:
     labels, column = pool.plan.labels, pool.wanted.labels
 
-    pictures = [name for name, kind in pool.wanted.kinds.items() if kind == "image"]
+    pictures = [name for name, kind in pool.wanted.kinds.items() if kind in PICTURE_KINDS]
 
     def readable(value: Any) -> Any:
         if labels is None:
@@ -458,4 +467,15 @@ def _samples(pool: Pool, rows: np.ndarray, everything: datasets.Dataset, seed: i
         row | {name: picture_name(row[name]) for name in pictures}
         for row in map(everything.__getitem__, drawn.tolist())
     )
+    if pool.plan.problem_type == DETECTION and labels is not None and column is not None:
+        return tuple({**row, column: _objects_shown(row, column, labels)} for row in rows_drawn)
     return tuple(row if column is None else {**row, column: readable(row[column])} for row in rows_drawn)
+
+
+def _objects_shown(row: Mapping[str, Any], column: str, labels: Sequence[str]) -> list[str]:
+    """The objects of a row for people: ``RBC (12, 30, 100 x 98)``."""
+    boxes, _ = read_objects(row[column])
+    return [
+        f"{labels[label]} ({box[0]:.0f}, {box[1]:.0f}, {box[2]:.0f} x {box[3]:.0f})"
+        for label, box in zip(row[CATEGORIES], boxes, strict=True)
+    ]

@@ -22,6 +22,8 @@ from .columns import find_columns
 from .fingerprints import ScannedRows, scan
 from .label_files import label_rows
 from .labels import LabelPlan, LabelTable, plan_labels
+from .mask_targets import MaskClasses
+from .object_targets import CATEGORIES
 from .report import RejectedRow
 from .rows import RawRows, Sample
 from .sources import Source
@@ -52,6 +54,7 @@ class Pool:
         plan: what the labels are.
         names: labels by provisional id.
         notices: what a person should know, one sentence each.
+        mask_classes: of masks; None for other targets.
     """
 
     pieces: Sequence[Piece]
@@ -61,6 +64,7 @@ class Pool:
     plan: LabelPlan
     names: Sequence[str]
     notices: tuple[str, ...]
+    mask_classes: MaskClasses | None = None
 
     @property
     def splits(self) -> list[str]:
@@ -99,25 +103,34 @@ class Pool:
         return counts
 
     def dataset(self) -> datasets.Dataset:
-        """All rows; labels are int64 ids (of tags a list of them), float32 numbers, or a zero or one for each label."""
+        """All rows; labels are int64 ids (of tags a list of them), float32 numbers, or a zero or one for each label.
+
+        Objects stay as they were found, beside a column `CATEGORIES` with the int64 ids of their classes.
+        """
         import datasets
 
-        kept = [name for name in self.wanted.columns if name != self.wanted.labels]
+        kept = [name for name in self.wanted.columns if name != self._label_column]
         texts = [piece.raw.dataset.select_columns(kept) for piece in self.pieces]
         if any(part.features != texts[0].features for part in texts):
             texts = [part.cast(self._features()) for part in texts]
         all_texts = texts[0] if len(texts) == 1 else datasets.concatenate_datasets(texts)
         if self.wanted.labels is None:
             return all_texts
-        labels = label_rows(self.scanned.labels, self.plan, self.names, column=self.wanted.labels)
+        labels = label_rows(self.scanned.labels, self.plan, self.names, column=self._label_column or CATEGORIES)
         return datasets.concatenate_datasets([all_texts, labels], axis=1)
+
+    @property
+    def _label_column(self) -> str | None:
+        """The column that holds nothing but labels, in whose place their ids stand; None where there is none."""
+        name = self.wanted.labels
+        return None if name is None or self.wanted.kinds[name] == "objects" else name
 
     def _features(self) -> datasets.Features:
         """Of the columns beside the labels, where the sources have them in types of their own."""
         import datasets
         import pyarrow
 
-        kinds = {name: kind for name, kind in self.wanted.kinds.items() if name != self.wanted.labels}
+        kinds = {name: kind for name, kind in self.wanted.kinds.items() if name != self._label_column}
         schema = pyarrow.schema([(name, arrow_type(kind, is_list=False)) for name, kind in kinds.items()])
         return datasets.Features.from_arrow_schema(schema)
 
@@ -189,7 +202,12 @@ def fill_pool(
         column = first[0].columns[first[0].labels]
         plan = plan_labels(table, column=column, label_names=label_names, problem_type=problem_type)
     scanned = ScannedRows.concatenate([piece.scanned for piece in pieces], table.names)
-    return Pool(pieces, scanned, first[0], tuple(first[1].names), plan, table.names, (*notices, *plan.notices))
+    classes = None
+    if scanned.mask_indices is not None:
+        column = first[0].columns[first[0].target or ""]
+        classes = MaskClasses.of(scanned.mask_indices, label_names or first[1].class_names.get(column), column=column)
+    found = tuple(first[1].names)
+    return Pool(pieces, scanned, first[0], found, plan, table.names, (*notices, *plan.notices), classes)
 
 
 def _has_labels(scanned: ScannedRows) -> bool:

@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 from ...pipelines.errors import DataError
 from ...pipelines.nested_columns import nested_names, stored_column, value_at
 from ...pipelines.records import BadRow, Record
-from .cells import Wanted, arrow_type, cell, expected, holds
+from .cells import PICTURE_KINDS, Wanted, arrow_type, cell, expected, holds
 from .labels import LabelValueError, canonical_label
+from .object_targets import category_feature
 
 if TYPE_CHECKING:
     import datasets
@@ -221,7 +222,7 @@ class DatasetRows:
         columns = wanted.columns
         dataset = self.dataset.with_format(None)
         for name, theirs in columns.items():
-            if wanted.kinds[name] == "image" and theirs in dataset.column_names:
+            if wanted.kinds[name] in PICTURE_KINDS and theirs in dataset.column_names:
                 dataset = dataset.cast_column(theirs, datasets.Image(decode=False))  # also of a column with paths
         if not {*columns.values()} <= {*dataset.column_names}:
             dataset = dataset.flatten()  # texts by name become columns, named as we name them
@@ -246,10 +247,11 @@ def _blocks(dataset: datasets.Dataset) -> Iterator[Any]:
 
 
 def class_names_of(features: datasets.Features) -> dict[str, tuple[str, ...]]:
-    """Column -> class names, for columns that are `datasets.ClassLabel` or a list of these."""
+    """Column -> class names, for columns of `datasets.ClassLabel`, of lists of these, or of objects with such classes."""
     import datasets
 
     inner = {name: getattr(kind, "feature", kind) for name, kind in features.items()}
+    inner = {name: category_feature(kind) if isinstance(kind, Mapping) else kind for name, kind in inner.items()}
     return {name: tuple(kind.names) for name, kind in inner.items() if isinstance(kind, datasets.ClassLabel)}
 
 

@@ -185,7 +185,7 @@ def _source_of_files(files: Sequence[DataFile], names: Sequence[str]) -> Source:
     kind: Kind = "url" if any(is_url(file.path) for file in files) else "local"
     if len(files) == 1:
         # One file is one split, whatever its name; the name only says what to call it.
-        split = split_of(files[0].name) or "train"
+        split = files[0].split or split_of(files[0].name) or "train"
         return Source(files[0].name, kind, {split: FileRows(files, files[0].name)}, is_named=False)
     name = ",".join(_base_name(given) for given in names)
     by_split: dict[str, list[DataFile]] = {}

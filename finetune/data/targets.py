@@ -9,6 +9,8 @@ import numpy as np
 
 from .cells import Wanted, as_text
 from .labels import LabelColumn, LabelTable, LabelValueError, RowLabels, looks_multi_hot
+from .mask_targets import MaskTargets
+from .object_targets import ObjectTargets
 from .rows import RawRows
 
 Target = tuple[str | None, str | None]
@@ -28,9 +30,14 @@ class Targets(Protocol):
 
 
 def targets_of(rows: RawRows, table: LabelTable, wanted: Wanted) -> Targets:
-    """What reads the targets of ``rows``; labels and tags are added to ``table``."""
+    """What reads the targets of ``rows``; labels, tags and classes of objects are added to ``table``."""
+    if wanted.labels is not None and wanted.kinds[wanted.labels] == "objects":
+        names = {"picture": wanted.inputs[0], "objects": wanted.labels, "theirs": wanted.columns[wanted.labels]}
+        return ObjectTargets(table, rows.class_names, **names)
     if wanted.labels is not None:
         return _Labels(rows, table, wanted)
+    if wanted.target is not None and wanted.kinds[wanted.target] == "mask":
+        return MaskTargets(wanted)
     return _Texts(wanted)
 
 

@@ -10,6 +10,9 @@ import torch
 from .boxes import corners_to_centres
 from .shapes import IGNORED, check_shape
 
+QUERIES = 100
+"""Answers that a picture gets, as many as COCO's evaluation reads."""
+
 NOWHERE = -1e4
 """Logit of what is impossible: its probability is 0 in float32, and no arithmetic with it becomes infinite."""
 

@@ -26,6 +26,7 @@ from .vgg import PUBLISHED as VGG
 State = Mapping[str, torch.Tensor]
 Keys = dict[str, tuple[str, ...]]
 
+CONVOLUTIONS = (0, 3, 6, 8, 10)  # places of AlexNet's
 # He et al. 2015, table 1: layers with weights -> kind of block, blocks of each stage
 RESNET_BLOCKS = {
     18: ("basic", (2, 2, 2, 2)),
@@ -85,7 +86,7 @@ def _layer(theirs: str, ours: str, entries: tuple[str, ...]) -> Keys:
 def read_alexnet(state: State, heads: int | None) -> ForeignModel:
     """torchvision's AlexNet; ``heads`` is for ViTs only, here and below."""
     keys: Keys = {}
-    for place in (0, 3, 6, 8, 10):
+    for place in CONVOLUTIONS:
         keys |= _layer(f"features.{place}", f"network.features.{place}", ("weight", "bias"))
     for theirs, ours in ((1, "neurons.1"), (4, "neurons.4"), (6, "classifier")):
         keys |= _layer(f"classifier.{theirs}", f"network.{ours}", ("weight", "bias"))
@@ -93,7 +94,16 @@ def read_alexnet(state: State, heads: int | None) -> ForeignModel:
     return ForeignModel(
         model="modeling_alexnet:AlexNetForImageClassification",
         config="modeling_alexnet:AlexNetConfig",
-        fields={**ALEXNET, "channels": channels, "dropout": 0.5},
+        fields={
+            **ALEXNET,
+            "channels": channels,
+            "filters": [
+                _size(state, f"features.{place}.weight", 0, usual)
+                for place, usual in zip(CONVOLUTIONS, ALEXNET["filters"], strict=True)
+            ],
+            "hidden_size": _size(state, "classifier.1.weight", 0, ALEXNET["hidden_size"]),
+            "dropout": 0.5,
+        },
         keys=keys,
         num_labels=_size(state, "classifier.6.weight", 0, 1000),
         channels=channels,
@@ -120,7 +130,15 @@ def read_vgg(depth: int, state: State, heads: int | None) -> ForeignModel:
     return ForeignModel(
         model="modeling_vgg:VggForImageClassification",
         config="modeling_vgg:VggConfig",
-        fields={**VGG, "channels": channels, "depth": depth, "batch_norm": batch_norm, "dropout": 0.5},
+        fields={
+            **VGG,
+            "channels": channels,
+            "depth": depth,
+            "batch_norm": batch_norm,
+            "width": _size(state, "features.0.weight", 0, VGG["width"]),
+            "hidden_size": _size(state, "classifier.0.weight", 0, VGG["hidden_size"]),
+            "dropout": 0.5,
+        },
         keys=keys,
         num_labels=_size(state, "classifier.6.weight", 0, 1000),
         channels=channels,
@@ -166,13 +184,13 @@ def read_cifar_resnet(depth: int, state: State, heads: int | None) -> ForeignMod
 def read_resnet(depth: int, state: State, heads: int | None) -> ForeignModel:
     """torchvision's or timm's ResNet of a depth of `RESNET_BLOCKS`, to that of transformers."""
     kind, blocks = RESNET_BLOCKS[depth]
-    filters = (64, 128, 256, 512) if kind == "basic" else (256, 512, 1024, 2048)
+    convolutions, widening = (2, 1) if kind == "basic" else (3, 4)
     stem = "resnet.embedder.embedder"
     keys = _layer("conv1", f"{stem}.convolution", ("weight",)) | _layer("bn1", f"{stem}.normalization", NORM)
     for stage, count in enumerate(blocks):
         for block in range(count):
             theirs, ours = f"layer{stage + 1}.{block}", f"resnet.encoder.stages.{stage}.layers.{block}"
-            for number in range(2 if kind == "basic" else 3):
+            for number in range(convolutions):
                 keys |= _layer(f"{theirs}.conv{number + 1}", f"{ours}.layer.{number}.convolution", ("weight",))
                 keys |= _layer(f"{theirs}.bn{number + 1}", f"{ours}.layer.{number}.normalization", NORM)
             if block == 0 and (stage > 0 or kind == "bottleneck"):
@@ -185,8 +203,11 @@ def read_resnet(depth: int, state: State, heads: int | None) -> ForeignModel:
         config="transformers:ResNetConfig",
         fields={
             "num_channels": channels,
-            "embedding_size": 64,
-            "hidden_sizes": list(filters),
+            "embedding_size": _size(state, "conv1.weight", 0, 64),
+            "hidden_sizes": [
+                _size(state, f"layer{stage + 1}.0.conv{convolutions}.weight", 0, 64 * 2**stage * widening)
+                for stage in range(len(blocks))
+            ],
             "depths": list(blocks),
             "layer_type": kind,
             # Both libraries halve in the 3 x 3 convolution of a bottleneck, not, as the paper, in the 1 x 1 before it.

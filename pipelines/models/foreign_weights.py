@@ -1,8 +1,8 @@
 """Weights that other libraries wrote: which family they are of, and all of them under our keys or none.
 
 foreign_layouts.py maps the keys. What is missing, what is too much and what has another shape is found before anything
-is loaded, and is told together. Checked in tests/pipelines/models/test_foreign_weights.py by equal logits against the
-foreign networks, written anew.
+is loaded, and is told together. Checked in tests/pipelines/test_conversion.py by equal logits against the foreign
+networks, written anew.
 """
 
 from __future__ import annotations

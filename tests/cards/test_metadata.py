@@ -19,7 +19,7 @@ from quintet.cards.metadata import (
     results,
 )
 from quintet.cards.render import merged, render
-from quintet.finetune.text_classification import known_metrics
+from quintet.finetune.label_learning import known_metrics
 from quintet.pipelines.models.families import FAMILIES
 from quintet.pipelines.tasks import TASKS
 

@@ -200,6 +200,17 @@ def test_what_no_pixel_falls_on_is_filled_and_unlabelled():
     assert torch.equal(found.pictures[:, 0], torch.where(is_outside, 0.25, 0.75))
 
 
+def test_what_is_turned_out_of_sight_is_filled_too():
+    batch = dataclasses.replace(marked_batch(8), pictures=torch.full((8, 1, 32, 32), 0.75))
+    found = augmented("rotate=60", batch, fill=0.25)
+    is_outside = found.masks == UNLABELLED
+    # a pixel at the edge is a mixture of both; all others are one of them
+    is_mixed = (found.pictures[:, 0] - torch.where(is_outside, 0.25, 0.75)).abs() > 1e-5
+    assert is_outside.any()
+    assert is_mixed.float().mean() < 0.15
+    assert found.pictures.min() >= 0.25 - 1e-5 and found.pictures.max() <= 0.75 + 1e-5
+
+
 def test_boxes_are_clipped_and_dropped_when_too_little_is_left():
     from quintet.finetune.picture_geometry import clipped_objects
 

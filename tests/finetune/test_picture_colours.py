@@ -35,6 +35,12 @@ def test_brightness_contrast_and_saturation_are_those_of_kornia(channels, factor
         assert torch.allclose(jittered(values, **{name: factor}), expected, atol=1e-5), name
 
 
+def test_brightness_acts_on_what_contrast_made():
+    values = 0.3 + 0.3 * pictures() / 255
+    expected = 1.2 * enhance.adjust_contrast_with_mean_subtraction(values, 0.5)
+    assert torch.allclose(jittered(values, brightness=1.2, contrast=0.5), expected, atol=1e-5)
+
+
 def test_hue_turns_colours_and_leaves_grey_and_luminance():
     values = 0.3 + 0.4 * pictures() / 255
     back = jittered(jittered(values, turns=0.05), turns=-0.05)
