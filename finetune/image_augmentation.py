@@ -53,7 +53,7 @@ class Augmentation:
             strength, largest = getattr(self, each.name), each.metadata["largest"]
             if not 0 <= strength <= largest:
                 raise UsageError(
-                    f"--augment {each.name}={strength:g} is out of range; expected a number from 0 to {largest:g} "
+                    f"--augmentation {each.name}={strength:g} is out of range; expected a number from 0 to {largest:g} "
                     f"({each.metadata['meaning']})"
                 )
 
@@ -92,14 +92,16 @@ def parse_augmentation(text: str) -> Augmentation:
         if name == "none" and text.strip() == "none":
             return Augmentation()
         if name not in usual:
-            raise unknown_name("operation of --augment", name, [*usual, "none"], hint="Use for instance flip,crop.")
+            raise unknown_name(
+                "operation of --augmentation", name, [*usual, "none"], hint="Use for instance flip,crop."
+            )
         if name in strengths:
-            raise UsageError(f"--augment {text} names {name} twice; leave one of them out")
+            raise UsageError(f"--augmentation {text} names {name} twice; leave one of them out")
         try:
             strengths[name] = float(strength) if has_strength else usual[name]
         except ValueError as error:
             raise UsageError(
-                f"--augment {part} is no strength; expected a number ({MEANINGS[name]}), as in {name}={usual[name]:g}"
+                f"--augmentation {part} is no strength; expected a number ({MEANINGS[name]}), as in {name}={usual[name]:g}"
             ) from error
     return Augmentation(**strengths)
 
@@ -204,14 +206,14 @@ def check_augmentation(augmentation: Augmentation, *, has_places: bool) -> None:
     if has_places and augmentation.mixes_labels:
         name = "mixup" if augmentation.mixup else "cutmix"
         raise UsageError(
-            f"--augment {name} mixes the labels of whole pictures, but these have boxes or masks; use mosaic instead"
+            f"--augmentation {name} mixes the labels of whole pictures, but these have boxes or masks; use mosaic instead"
         )
     if augmentation.mosaic and not has_places:
         raise UsageError(
-            "--augment mosaic joins pictures with boxes or masks, but these have one label each; use cutmix instead"
+            "--augmentation mosaic joins pictures with boxes or masks, but these have one label each; use cutmix instead"
         )
     if augmentation != Augmentation() and find_spec("kornia") is None:
-        raise MissingExtraError("kornia", "vision", "--augment")
+        raise MissingExtraError("kornia", "vision", "--augmentation")
 
 
 def _check(batch: PictureBatch) -> None:

@@ -101,9 +101,10 @@ class ProgressBar:
         if measured:
             self._measured = f"{self.metric} {measured[self.metric]:.4f}"
             best = " (best so far)" if position.best_step == position.step else ""
+            validation = f"validation loss {measured['loss']:.4f}, " if "loss" in measured else ""
             self.console.print(
                 f"step {position.step}, epoch {line['epoch']}: loss {self._loss:.4f}, "
-                f"validation loss {measured['loss']:.4f}, {self._measured}{best}",
+                f"{validation}{self._measured}{best}",
                 highlight=False,
             )
         if self._task is not None:

@@ -165,7 +165,8 @@ def load_checkpoint(
         revision: branch, tag or commit of a Hub repository.
         trust_remote_code: whether code that lies in the checkpoint may run; never needed for families of our own.
         tokenizer: another one than the checkpoint's: a name as for ``model``, or a live one.
-        image_processor: of a live model that reads pictures: a name as for ``model``, or one of transformers.
+        image_processor: another one than the checkpoint's, and that of a live model that reads pictures: a name as
+            for ``model``, or one of transformers.
         light: whether a checkpoint of our own families is loaded as a plain network, without transformers.
         new_head: for training: whether a head that is missing, or is for other labels, is drawn at random.
             Loads through transformers.
@@ -196,7 +197,7 @@ def load_checkpoint(
             place.fetch(file)
         if family.rewrites:
             place.fetch(GENERATION_FILE)
-        if light and not new_head:
+        if light and not new_head and image_processor is None:
             return _load_light(place, raw, family, tokenizer, device, number_format)
     from .transformers_loading import load_image_processor, load_model, load_tokenizer
 
@@ -213,10 +214,10 @@ def load_checkpoint(
     if raw.get("task") is None and task is not None and not new_head:
         # Heads of several tasks have the same names and shapes; transformers loads one in the place of the other.
         _check_accepted(row, _tasks_of_head(raw), place.name)
-    images = None
-    if family is not None and family.reads_pictures:
+    images = _given_images(image_processor)
+    if images is None and family is not None and family.reads_pictures:
         images = ImageProcessor.from_folder(place.folder, channels=live.config.channels, name=place.name)
-    elif row.reads_pictures:
+    elif images is None and row.reads_pictures:
         images = ImageProcessor(None, load_image_processor(place, trust_remote_code=trust_remote_code))
     text_tokenizer = _given_tokenizer(tokenizer)
     if text_tokenizer is None and row.reads_texts:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import colorsys
+import functools
 import zlib
 from collections.abc import Sequence
+from typing import Any
 
 Colour = tuple[int, int, int]
 
@@ -19,21 +21,40 @@ _SAFE: tuple[Colour, ...] = (
     (213, 94, 0),
     (204, 121, 167),
 )
-_GOLDEN = 0.6180339887498949  # steps of this share of a circle leave the widest gaps between what came before
-_NUM_COLOURS = 64  # among which a name without a number is put
+_HUES = 20
+_LEVELS = ((0.95, 0.75), (0.65, 0.95), (1.0, 0.4))  # brightness and saturation
 
 
 def class_colour(index: int) -> Colour:
-    """Red, green and blue in [0, 255] of the class with this index; the first seven are the easiest to tell apart.
+    """Red, green and blue in [0, 255] of the class with this index; the first ones are the easiest to tell apart.
 
     >>> class_colour(0), class_colour(1)
     ((230, 159, 0), (86, 180, 233))
     """
-    if index < len(_SAFE):
-        return _SAFE[index]
-    value, saturation = ((0.95, 0.75), (0.7, 0.9), (1.0, 0.45))[index % 3]
-    red, green, blue = colorsys.hsv_to_rgb(index * _GOLDEN % 1, saturation, value)
-    return round(red * 255), round(green * 255), round(blue * 255)
+    return _palette()[index % len(_palette())]
+
+
+@functools.cache
+def _palette() -> tuple[Colour, ...]:
+    """The safe colours, then hues in three levels, always that next which differs most from all before it."""
+    hues = [
+        tuple(round(part * 255) for part in colorsys.hsv_to_rgb(number / _HUES, saturation, value))
+        for number in range(_HUES)
+        for value, saturation in _LEVELS
+    ]
+    chosen: list[Any] = list(_SAFE)
+    distance = {hue: min(_difference(hue, other) for other in chosen) for hue in hues}
+    while distance:
+        farthest = max(distance, key=lambda hue: distance[hue])
+        del distance[farthest]
+        chosen.append(farthest)
+        distance = {hue: min(least, _difference(hue, farthest)) for hue, least in distance.items()}
+    return tuple(chosen)
+
+
+def _difference(one: tuple[int, ...], other: tuple[int, ...]) -> int:
+    """How far apart two colours are: squares, weighed by how well the eye sees red, green and blue."""
+    return sum(weight * (a - b) ** 2 for weight, a, b in zip((2, 4, 3), one, other, strict=True))
 
 
 def name_colour(name: str, names: Sequence[str] | None = None) -> Colour:
@@ -44,7 +65,7 @@ def name_colour(name: str, names: Sequence[str] | None = None) -> Colour:
     """
     if names is not None and name in names:
         return class_colour(list(names).index(name))
-    return class_colour(zlib.crc32(name.encode()) % _NUM_COLOURS)
+    return class_colour(zlib.crc32(name.encode()) % len(_palette()))
 
 
 def letters_on(colour: Colour) -> Colour:

@@ -12,28 +12,14 @@ A row's other columns are image_id, width and height. The whole file is in memor
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from .box_layouts import coco_folders
 from .errors import DataError
 from .object_rows import Marked, numbers, object_row
 from .record_rows import BadRow, Rows, shown
-
-_HEAD = 1 << 16  # bytes in which the first list of a file, or what stands before it, has begun
-
-
-def is_coco(path: str | Path) -> bool:
-    """Whether a JSON file begins or ends as one of COCO's boxes."""
-    try:
-        with open(path, "rb") as stream:
-            head = stream.read(_HEAD)
-            stream.seek(max(0, Path(path).stat().st_size - _HEAD))
-            both = head + stream.read()
-    except OSError:
-        return False
-    return head.lstrip()[:1] == b"{" and b'"file_name"' in both and b'"categories"' in both and b'"images"' in both
 
 
 def read_coco(path: str | Path, columns: Sequence[str] | None = None) -> Rows:
@@ -59,7 +45,7 @@ def read_coco(path: str | Path, columns: Sequence[str] | None = None) -> Rows:
     by_picture: dict[Any, list[Any]] = {}
     for one in lists["annotations"]:
         by_picture.setdefault(one.get("image_id") if isinstance(one, Mapping) else None, []).append(one)
-    folders = _picture_folders(path)
+    folders = coco_folders(path)
     row = 0
     for row, picture in enumerate(lists["images"], 1):
         if not isinstance(picture, Mapping) or not isinstance(picture.get("file_name"), str):
@@ -110,16 +96,6 @@ def _objects(annotations: Sequence[Any], names: Mapping[Any, str]) -> list[Marke
             return f"object {number} has the class id {one.get('category_id')!r}; 'categories' lists {known}{more}"
         found.append(Marked((box[0], box[1], box[2], box[3]), names[one["category_id"]]))
     return found
-
-
-def _picture_folders(path: Path) -> list[Path]:
-    """Where the pictures of a file may be: instances_val2017.json in annotations/ has them in val2017/ beside that."""
-    folder, around = path.parent, path.parent.parent
-    part = re.sub(r"^_?(instances|annotations|labels|result)?[_.-]*", "", path.name.split(".")[0])
-    places = [folder, folder / "images", around, around / "images"]
-    if part:
-        places += [folder / part, folder / "images" / part, around / part, around / "images" / part]
-    return [place for place in places if place.is_dir()]
 
 
 def _picture_file(name: str, folders: Sequence[Path]) -> Path:

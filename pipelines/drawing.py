@@ -21,7 +21,7 @@ from .lettering import shortened, text_size, write
 if TYPE_CHECKING:
     from PIL import Image, ImageDraw
 
-LEAST_SIDE = 240
+LEAST_SIDE = 400
 """Pixels that the longer side of a picture with drawing on it has at least, where a whole factor makes it so."""
 
 RIGHT, WRONG, PLAIN = (0, 135, 70), (213, 40, 40), (150, 150, 150)
@@ -131,7 +131,7 @@ def overlay_mask(
     if not has_legend or not shown:
         return result
     shares = {index: float((indices == index).mean()) for index in shown}
-    entries = [(f"{labels[index]} {shares[index]:.0%}", class_colour(index)) for index in shown]
+    entries = [(f"{labels[index]} {_percent(shares[index])}", class_colour(index)) for index in shown]
     return _above(result, _legend(entries, result.width, _letter_size(result)))
 
 
@@ -245,7 +245,7 @@ def _on_paper(picture: Image.Image) -> Image.Image:
 
 
 def _line_width(canvas: Image.Image) -> int:
-    return max(2, round(min(canvas.size) / 200))
+    return max(2, round(min(canvas.size) / 160))
 
 
 def _letter_size(canvas: Image.Image) -> int:
@@ -267,7 +267,9 @@ def _write_label(
     wide, high = text_size(text, letters)
     wide, high = wide + 6, high + 4
     left = max(0, min(frame[0], size[0] - wide))
-    tops = [frame[1] - high, frame[1] + 2, frame[3] - high - 2, frame[3]]
+    above, below, inside_top, inside_bottom = frame[1] - high, frame[3], frame[1] + 2, frame[3] - high - 2
+    is_tall = frame[3] - frame[1] > 4 * high  # has room for a label that hides little of what is in it
+    tops = [above, inside_top, below, inside_bottom] if is_tall else [above, below, inside_top, inside_bottom]
     inside = [min(max(0, top), max(0, size[1] - high)) for top in tops]
     places = [(left, top, left + wide, top + high) for top in inside]
     place = next((each for each in places if not any(_overlap(each, other) for other in taken)), places[0])
@@ -284,6 +286,10 @@ def _class_name(names: Sequence[str] | Mapping[int, str] | None, index: int) -> 
     if isinstance(names, Mapping):
         return names.get(index, str(index))
     return names[index] if names is not None and index < len(names) else str(index)
+
+
+def _percent(share: float) -> str:
+    return "<1%" if share < 0.005 else f"{share:.0%}"
 
 
 def _edges(indices: np.ndarray, width: int) -> np.ndarray:
@@ -335,9 +341,9 @@ def _fitted(picture: Image.Image, side: int) -> Image.Image:
 
     longest = max(picture.size)
     if longest > side:
-        reduced = picture.copy()
-        reduced.draft("RGB", (side, side))  # of a JPEG that is not decoded yet, no more than is needed
         size = (max(1, round(picture.width * side / longest)), max(1, round(picture.height * side / longest)))
-        return _on_paper(reduced).resize(size, Image.Resampling.LANCZOS)
+        plain = picture if picture.mode in ("RGB", "L") else _on_paper(picture)
+        # whole pixels are averaged first, which is many times as fast for a huge picture
+        return plain.resize(size, Image.Resampling.LANCZOS, reducing_gap=3.0).convert("RGB")
     factor = side // longest
     return _on_paper(picture).resize((picture.width * factor, picture.height * factor), Image.Resampling.NEAREST)

@@ -34,6 +34,7 @@ def pipeline(
     revision: str | None = None,
     trust_remote_code: bool = False,
     tokenizer: Any = None,
+    image_processor: Any = None,
     **options: Any,
 ) -> Pipeline:
     """A pipeline for ``task``, with the calls and answers of ``transformers.pipeline``.
@@ -53,6 +54,7 @@ def pipeline(
         revision: commit, tag or branch of a Hub checkpoint.
         trust_remote_code: lets a checkpoint run the code that it brings.
         tokenizer: of a loaded model; a folder or Hub id, or a tokenizer of transformers.
+        image_processor: the same of a model that reads pictures.
         options: what the task's calls take, for all calls: ``top_k``, ``neutral`` …
 
     Raises:
@@ -78,6 +80,7 @@ def pipeline(
             revision=revision,
             trust_remote_code=trust_remote_code,
             tokenizer=tokenizer,
+            image_processor=image_processor,
         )
         if isinstance(name, str | Path):  # a live model is its owner's
             pack_linear_layers(checkpoint.model)

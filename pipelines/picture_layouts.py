@@ -5,6 +5,7 @@
     images/a.jpg + masks/a.png, classes.json                       a mask beside each picture: `masks`
     metadata.csv beside pictures that it names                     as datasets' imagefolder has it: `metadata`
     captions.csv, Flickr8k.token.txt, captions_val2017.json        texts about each picture: `captions`
+    instances_val2017.json, Annotations/*.xml, images/ + labels/   boxes in each picture: see `box_layouts`
 
 Nothing is read here but folder listings.
 """
@@ -16,13 +17,15 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from .box_layouts import BOX_LAYOUTS, COCO, box_files, coco_split, is_coco
+
 IDX, CIFAR, MASKS, METADATA, CAPTIONS = "idx", "cifar", "masks", "metadata", "captions"
 VIDEO = "video"
 """The format of a file that is one video, a row of its own."""
 STRAY = "stray"
 """The format of a file in a class folder that is no row: it is counted as a bad one."""
 
-LAYOUTS = (IDX, CIFAR, MASKS, METADATA, CAPTIONS)
+LAYOUTS = (IDX, CIFAR, MASKS, METADATA, CAPTIONS, *BOX_LAYOUTS)
 
 PICTURE_ENDINGS = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".ppm", ".pgm", ".jfif")
 VIDEO_ENDINGS = (".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg", ".mpeg")
@@ -77,6 +80,8 @@ def file_layout(path: Path) -> tuple[str, str | None] | None:
         return CIFAR, "test" if name.startswith("test") else "train"
     if _METADATA.match(name) and next(_pictures_below(path.parent, _DEPTH), None):
         return METADATA, None
+    if name.endswith(".json") and is_coco(path):
+        return COCO, coco_split(path)
     is_list = _TOKENS.search(name) or _CAPTIONS.search(name)
     if is_list and next(_pictures_below(pictures_folder(path), _DEPTH), None):
         year = _YEAR.search(name)
@@ -163,6 +168,8 @@ def layout_files(path: Path, format: str) -> list[Path]:
     if format in (METADATA, CAPTIONS):
         folder = path.parent if format == METADATA else pictures_folder(path)
         return [path, *_pictures_below(folder, _DEPTH)]
+    if format in BOX_LAYOUTS:
+        return list(box_files(path, format))
     if format == STRAY:
         return []
     if format == MASKS:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from .box_layouts import COCO, VOC, YOLO
+from .coco_format import read_coco
 from .errors import DataError
 from .mask_folders import read_mask_folder
 from .picture_arrays import read_cifar, read_idx
@@ -12,6 +14,8 @@ from .picture_layouts import CAPTIONS, CIFAR, IDX, MASKS, METADATA, STRAY, VIDEO
 from .picture_lists import read_captions, read_metadata
 from .record_rows import BadRow, Rows
 from .video_files import read_video_file
+from .voc_format import read_voc
+from .yolo_format import read_yolo
 
 _READERS = {
     IDX: read_idx,
@@ -19,6 +23,9 @@ _READERS = {
     MASKS: read_mask_folder,
     METADATA: read_metadata,
     CAPTIONS: read_captions,
+    COCO: read_coco,
+    VOC: read_voc,
+    YOLO: read_yolo,
 }
 
 

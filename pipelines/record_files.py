@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO, cast
 
+from .box_layouts import box_layouts
 from .errors import DataError
 from .parallel_texts import group_parallel, language_of
 from .picture_layouts import (
@@ -257,6 +258,8 @@ def _files_of_folder(folder: Path) -> list[DataFile]:
 
 
 def _files_inside(entries: list[Path], split: str | None = None) -> list[DataFile]:
+    if entries and (boxed := box_layouts(entries[0].parent)):
+        return [DataFile(str(path), format, split or split_of(words)) for path, format, words in boxed]
     if masked := mask_layouts(entries):
         return [DataFile(str(folder), MASKS, split or split_of(name or "")) for folder, name in masked]
     own = _data_files((entry for entry in entries if entry.is_file()), split)

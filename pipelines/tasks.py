@@ -71,6 +71,7 @@ class Task:
         variants: Auto classes for checkpoints that the task takes with another head: (how class names of such models
             end, the Auto class).
         untrained: why it has no recipe, where it never will.
+        asks_in_words: whether texts come with a call beside what the columns hold, so that a tokenizer is needed.
         text_unit: what a row of a plain text file is in training unless asked otherwise, see `record_files.TEXT_UNITS`.
     """
 
@@ -92,6 +93,7 @@ class Task:
     pattern: str = ""
     untrained: str = ""
     text_unit: Literal["lines", "documents", "blocks"] = "lines"
+    asks_in_words: bool = False
 
     def auto_model_for(self, architectures: Sequence[str]) -> str:
         """The Auto class that loads a checkpoint of these ``architectures``, as its ``config.json`` has them."""
@@ -113,7 +115,7 @@ class Task:
     @property
     def reads_texts(self) -> bool:
         """Whether texts are among what it reads or writes, so that a tokenizer is needed."""
-        return any(column.kind in TEXT_KINDS for column in self.columns)
+        return self.asks_in_words or any(column.kind in TEXT_KINDS for column in self.columns)
 
     def load_pipeline(self) -> type:
         """The pipeline class of this task."""
@@ -486,6 +488,54 @@ TASKS: tuple[Task, ...] = (
         auto_model="AutoModelForObjectDetection",
         architectures=("ForObjectDetection",),
         head="detector",
+    ),
+    Task(
+        name="zero-shot-image-classification",
+        aliases=(),
+        summary="one of the labels that come with the call, for a picture",
+        pipeline="zero_shot_image_classification:ZeroShotImageClassificationPipeline",
+        recipe=None,
+        columns=(Column("image", "image", synonyms=("img", "picture", "photo")),),
+        families=(),
+        default=("openai/clip-vit-base-patch32@3d74acf",),
+        metric="accuracy",
+        pipeline_tag="zero-shot-image-classification",
+        auto_model="AutoModelForZeroShotImageClassification",
+        architectures=("CLIPModel", "SiglipModel", "Siglip2Model", "AltCLIPModel", "ChineseCLIPModel"),
+        head="model of pictures and texts",
+        asks_in_words=True,
+    ),
+    Task(
+        name="image-feature-extraction",
+        aliases=("image-embeddings",),
+        summary="the vectors that an encoder makes of a picture",
+        pipeline="image_feature_extraction:ImageFeatureExtractionPipeline",
+        recipe=None,
+        columns=(Column("image", "image", synonyms=("img", "picture", "photo")),),
+        families=(),
+        default=("google/vit-base-patch16-224@3f49326",),
+        metric="accuracy",
+        pipeline_tag="image-feature-extraction",
+        auto_model="AutoModel",
+        architectures=(),
+        head="encoder of pictures",
+        accepts=("*",),
+        untrained="has nothing to be trained: it gives the vectors that an encoder has",
+    ),
+    Task(
+        name="depth-estimation",
+        aliases=(),
+        summary="how far away each pixel of a picture is",
+        pipeline="depth_estimation:DepthEstimationPipeline",
+        recipe=None,
+        columns=(Column("image", "image", synonyms=("img", "picture", "photo")),),
+        families=(),
+        default=("Intel/dpt-large@bc15f29",),
+        metric="loss",
+        pipeline_tag="depth-estimation",
+        auto_model="AutoModelForDepthEstimation",
+        architectures=("ForDepthEstimation",),
+        head="depth head",
     ),
 )
 

@@ -12,63 +12,41 @@ itself counted pixels from 1. Objects marked as difficult are objects. A row's o
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from xml.etree import ElementTree
 
+from .box_layouts import ANNOTATIONS, PICTURES, voc_folder, xml_files
 from .errors import DataError
 from .object_rows import Marked, numbers, object_row
-from .record_files import PICTURE_ENDINGS
+from .picture_layouts import PICTURE_ENDINGS
 from .record_rows import BadRow, Record, Rows, shown
 
-ANNOTATIONS, PICTURES = "Annotations", ("JPEGImages", "images", "Images")
-LISTS = Path("ImageSets", "Main")
 _CORNERS = ("xmin", "ymin", "xmax", "ymax")
 
 
-def is_voc(folder: Path) -> bool:
-    """Whether a folder has the XML files of VOC, itself or in ``Annotations``."""
-    return next(_xml_files(folder), None) is not None
-
-
-def voc_lists(folder: Path) -> dict[str, Path]:
-    """Split -> the file with the names of its pictures: of train, validation and test those that there are."""
-    files = {"train": "train.txt", "validation": "val.txt", "test": "test.txt"}
-    return {split: folder / LISTS / name for split, name in files.items() if (folder / LISTS / name).is_file()}
-
-
-def read_voc(folder: str | Path, split: str | None = None, columns: Sequence[str] | None = None) -> Rows:
-    """The pictures of a folder with their objects, in the order of their names; a row is an XML file.
+def read_voc(path: str | Path, columns: Sequence[str] | None = None) -> Rows:
+    """The pictures of a folder with their objects, in the order of their names or of a list; a row is an XML file.
 
     Args:
-        folder: that of ``Annotations``, or of pictures and XML files.
-        split: ``train``, ``validation`` or ``test``, as ``ImageSets/Main`` lists them; None for all pictures.
+        path: a folder, of ``Annotations`` or of pictures and XML files; or a list in its ``ImageSets/Main``, such as
+            ``train.txt``.
         columns: those wanted; None for all.
 
     Raises:
-        DataError: there are no XML files, no list of the split, or no column of a name in ``columns``.
+        DataError: there are no XML files, or there is no column of a name in ``columns``.
     """
-    folder = Path(folder)
-    if split is None:
-        files: Iterable[Path] = sorted(_xml_files(folder))
+    path = Path(path)
+    folder = voc_folder(path)
+    if path.is_dir():
+        files = sorted(xml_files(folder))
     else:
-        lists = voc_lists(folder)
-        if split not in lists:
-            found = ", ".join(lists) or "none"
-            raise DataError(f"folder '{folder.name}' has no list of the pictures of {split} (lists found: {found})")
-        names = (line.split() for line in lists[split].read_text(encoding="utf-8-sig").splitlines())
+        names = (line.split() for line in path.read_text(encoding="utf-8-sig").splitlines())
         files = [folder / ANNOTATIONS / f"{words[0]}.xml" for words in names if words]
-    is_empty = True
+    if not files:
+        raise DataError(f"'{path.name}' holds no pictures in VOC's form; expected Annotations/*.xml")
     for row, file in enumerate(files, 1):
-        is_empty = False
         yield _row(file, folder, row, columns)
-    if is_empty:
-        raise DataError(f"folder '{folder.name}' holds no XML file of VOC's; expected Annotations/*.xml")
-
-
-def _xml_files(folder: Path) -> Iterable[Path]:
-    place = folder / ANNOTATIONS if (folder / ANNOTATIONS).is_dir() else folder
-    return (file for file in place.iterdir() if file.suffix.lower() == ".xml" and not file.name.startswith("."))
 
 
 def _row(file: Path, folder: Path, row: int, columns: Sequence[str] | None) -> Record | BadRow:

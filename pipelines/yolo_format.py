@@ -15,72 +15,48 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from .box_layouts import yolo_labels, yolo_name_files
 from .errors import DataError
 from .object_rows import Marked, object_row
-from .record_files import PICTURE_ENDINGS, split_of
+from .picture_layouts import is_picture_name
 from .record_rows import BadRow, Record, Rows, shown
 
-IMAGES, LABELS = "images", "labels"
-_NAME_LISTS = ("classes.txt", "obj.names", "classes.names")
 
-
-def yolo_folders(folder: Path) -> dict[str | None, tuple[Path, Path]]:
-    """Split -> the folders of its pictures and of its texts; the split is None where the folder has no splits."""
-    pairs: dict[str | None, tuple[Path, Path]] = {}
-    if not folder.is_dir():
-        return pairs
-    for inner in sorted(place for place in folder.iterdir() if place.is_dir()):
-        split = split_of(inner.name)
-        if split and (inner / IMAGES).is_dir() and (inner / LABELS).is_dir():
-            pairs[split] = (inner / IMAGES, inner / LABELS)
-    images, labels = folder / IMAGES, folder / LABELS
-    if pairs or not images.is_dir() or not labels.is_dir():
-        return pairs
-    for inner in sorted(place for place in images.iterdir() if place.is_dir()):
-        if split := split_of(inner.name):
-            pairs[split] = (inner, labels / inner.name)
-    return pairs or {None: (images, labels)}
-
-
-def read_yolo(folder: str | Path, split: str | None = None, columns: Sequence[str] | None = None) -> Rows:
+def read_yolo(path: str | Path, columns: Sequence[str] | None = None) -> Rows:
     """The pictures of a folder with their objects, in the order of their names.
 
     Args:
-        folder: with ``images`` and ``labels``, or with folders of splits.
-        split: ``train``, ``validation`` or ``test``; None where the folder has no splits.
+        path: the folder of the pictures: ``images``, or ``train`` in it.
         columns: those wanted; None for all.
 
     Raises:
-        DataError: there are no such folders or no pictures, the file with the names cannot be read, or there is no
-            column of a name in ``columns``.
+        DataError: there are no pictures, the file with the names cannot be read, or there is no column of a name in
+            ``columns``.
     """
-    folder = Path(folder)
-    pairs = yolo_folders(folder)
-    if split not in pairs:
-        found = ", ".join(str(name) for name in pairs if name) or "none"
-        wanted = f"pictures and labels of {split}" if split else "folders 'images' and 'labels'"
-        raise DataError(f"folder '{folder.name}' has no {wanted} (splits found: {found})")
-    images, labels = pairs[split]
-    names = class_names(folder)
-    pictures = {file.stem: file for file in sorted(images.iterdir()) if file.suffix.lower() in PICTURE_ENDINGS}
+    images = Path(path)
+    labels, names = yolo_labels(images), class_names(images)
+    pictures = {file.stem: file for file in sorted(images.iterdir()) if is_picture_name(file.name)}
     if not pictures:
-        raise DataError(f"folder '{images.name}' of '{folder.name}' holds no pictures")
+        raise DataError(f"folder '{images.name}' of '{images.parent.name}' holds no pictures")
     row = 0
     for row, (stem, picture) in enumerate(pictures.items(), 1):
         yield _row(picture, labels / f"{stem}.txt", names, row, columns)
     texts = sorted(labels.glob("*.txt")) if labels.is_dir() else []
-    without = [file for file in texts if file.stem not in pictures and file.name not in _NAME_LISTS]
+    without = [file for file in texts if file.stem not in pictures and file.name != "classes.txt"]
     for number, file in enumerate(without, row + 1):
         yield BadRow(file.name, number, f"there is no picture '{file.stem}' in folder '{images.name}'", file.name)
 
 
-def class_names(folder: Path) -> dict[int, str] | None:
-    """Class id -> name; None where no file says them.
+def class_names(images: Path) -> dict[int, str] | None:
+    """Class id -> name, as a file near the folder ``images`` of pictures says them; None where none does.
 
     Raises:
         DataError: the file cannot be read.
     """
-    for file in [*sorted(folder.glob("*.yaml")), *sorted(folder.glob("*.yml"))]:
+    for file in yolo_name_files(images):
+        if file.suffix not in (".yaml", ".yml"):
+            lines = file.read_text(encoding="utf-8-sig").splitlines()
+            return dict(enumerate(line.strip() for line in lines if line.strip()))
         import yaml
 
         try:
@@ -95,11 +71,6 @@ def class_names(folder: Path) -> dict[int, str] | None:
                 return {int(key): str(name) for key, name in names.items()}
             except (TypeError, ValueError) as error:
                 raise DataError(f"{file.name} has names that are not numbered ({error})") from error
-    for place in (folder, folder / LABELS):
-        for name in _NAME_LISTS:
-            if (place / name).is_file():
-                lines = (place / name).read_text(encoding="utf-8-sig").splitlines()
-                return dict(enumerate(line.strip() for line in lines if line.strip()))
     return None
 
 

@@ -59,13 +59,16 @@ def test_every_operation_is_described_and_changes_something():
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        ("flop", "unknown operation of --augment 'flop'; did you mean flip? Use for instance flip,crop."),
-        ("color", "unknown operation of --augment 'color'; did you mean colour?"),
-        ("flip,,crop", "unknown operation of --augment ''"),
-        ("flip,flip", "--augment flip,flip names flip twice; leave one of them out"),
-        ("crop=big", "--augment crop=big is no strength; expected a number (padding before a window"),
-        ("flip=2", "--augment flip=2 is out of range; expected a number from 0 to 1 (probability of a mirror image"),
-        ("rotate=nan", "--augment rotate=nan is out of range"),
+        ("flop", "unknown operation of --augmentation 'flop'; did you mean flip? Use for instance flip,crop."),
+        ("color", "unknown operation of --augmentation 'color'; did you mean colour?"),
+        ("flip,,crop", "unknown operation of --augmentation ''"),
+        ("flip,flip", "--augmentation flip,flip names flip twice; leave one of them out"),
+        ("crop=big", "--augmentation crop=big is no strength; expected a number (padding before a window"),
+        (
+            "flip=2",
+            "--augmentation flip=2 is out of range; expected a number from 0 to 1 (probability of a mirror image",
+        ),
+        ("rotate=nan", "--augmentation rotate=nan is out of range"),
     ],
 )
 def test_a_wrong_text_says_what_is_expected(text, sentence):
@@ -259,6 +262,7 @@ def test_erased_rectangles_have_the_drawn_area_and_one_colour():
     found = augmented("erase", PictureBatch(given, np.arange(300), masks=masks))
     is_hidden = found.masks == UNLABELLED
     areas = is_hidden.float().mean(dim=(1, 2)).numpy()
+    ratios = []
     assert 120 <= (areas > 0).sum() <= 180
     assert areas[areas > 0].min() >= 0.015 and areas.max() <= 0.42
     for picture, hidden, before in zip(found.pictures, is_hidden, given, strict=True):
@@ -267,6 +271,8 @@ def test_erased_rectangles_have_the_drawn_area_and_one_colour():
             assert (picture[:, hidden] == picture[:, hidden][:, :1]).all()
             x, y, width, height = extent(hidden.numpy())
             assert hidden[y : y + height, x : x + width].all()
+            ratios.append(height / width)
+    assert 0.2 < min(ratios) < 0.5 and 2 < max(ratios) < 5  # 0.3 to 1 / 0.3, in whole pixels
 
 
 def test_mixup_is_the_weighted_mean():
@@ -317,6 +323,27 @@ def test_a_mosaic_shows_four_pictures_with_their_boxes_and_masks():
         assert ((picture[1] > 0.5) & ~drawn).float().mean() < 0.08
         assert (drawn & (picture[1] < 0.5)).float().mean() < 0.03
     assert seen >= 15
+
+
+def test_the_pictures_of_a_mosaic_meet_with_their_inner_corners():
+    """The colours of a picture say where in it a pixel is from: red how far right, green how far down."""
+    side = 64
+    ramp = (torch.arange(side) + 0.5) / side
+    place = torch.stack([ramp.expand(side, side), ramp[:, None].expand(side, side), torch.zeros(side, side)])
+    masks = torch.arange(4)[:, None, None].expand(4, side, side)
+    found = augmented("mosaic=1", PictureBatch(place.expand(4, -1, -1, -1), np.arange(4), masks=masks))
+    for picture in found.pictures:
+        # where red falls from 1 to 0, or green does, two pictures meet
+        across = int((picture[0, 0, 1:] - picture[0, 0, :-1]).argmin()) + 1
+        down = int((picture[1, 1:, 0] - picture[1, :-1, 0]).argmin()) + 1
+        for y, x, want in (
+            (down - 1, across - 1, (1, 1)),
+            (down - 1, across, (0, 1)),
+            (down, across - 1, (1, 0)),
+            (down, across, (0, 0)),
+        ):
+            assert picture[:2, y, x].tolist() == pytest.approx(want, abs=0.06)
+        assert 16 <= across <= 48 and 16 <= down <= 48
 
 
 def test_floats_and_bytes_are_changed_alike():

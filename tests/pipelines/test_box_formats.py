@@ -4,12 +4,14 @@ import json
 
 import pytest
 from PIL import Image
-from quintet.pipelines.coco_format import is_coco, read_coco
+from quintet.pipelines.box_layouts import is_coco, is_voc
+from quintet.pipelines.coco_format import read_coco
 from quintet.pipelines.errors import DataError
 from quintet.pipelines.object_rows import box_fault
 from quintet.pipelines.record_rows import BadRow
-from quintet.pipelines.voc_format import is_voc, read_voc, voc_lists
-from quintet.pipelines.yolo_format import class_names, read_yolo, yolo_folders
+from quintet.pipelines.records import find_files, read_records
+from quintet.pipelines.voc_format import read_voc
+from quintet.pipelines.yolo_format import class_names, read_yolo
 
 # Two pictures of 80 x 40 pixels; the second one is empty.
 BOXES = [([8.0, 4.0, 16.0, 20.0], "cat"), ([40.0, 10.0, 40.0, 30.0], "dog")]
@@ -94,9 +96,16 @@ def test_the_three_formats_give_the_same_rows(tmp_path):
         picture(tmp_path / "voc" / "JPEGImages" / name)
         picture(tmp_path / "yolo" / "images" / "train" / name)
     assert is_coco(file) and is_voc(voc(tmp_path / "voc"))
+    yolo(tmp_path / "yolo")
     expect_rows(list(read_coco(file)))
     expect_rows(list(read_voc(tmp_path / "voc")))
-    expect_rows(list(read_yolo(yolo(tmp_path / "yolo"), "train")))
+    expect_rows(list(read_yolo(tmp_path / "yolo" / "images" / "train")))
+    for folder, split in (("coco", "train"), ("voc", None), ("yolo", "train")):
+        assert [(found.format, found.split) for found in find_files(tmp_path / folder)] == [(folder, split)]
+        expect_rows(list(read_records(tmp_path / folder)))
+    expect_rows(list(read_records(file)))  # named alone, it is no table
+    files = {path.rsplit("/", 1)[-1] for path in find_files(tmp_path / "yolo")[0].paths}
+    assert files == {"a.png", "b.png", "a.txt", "data.yaml"}  # a change of any of them is noticed
     (one, _) = read_coco(file, columns=["image_id"])
     assert one.values == {"image_id": 7}
     with pytest.raises(DataError, match=r"a\.xml: unknown column 'labels'; known: height, image, objects, width"):
@@ -114,8 +123,8 @@ def test_other_places_for_the_files(tmp_path):
     (tmp_path / "yolo" / "valid" / "labels").mkdir()
     (tmp_path / "yolo" / "valid" / "labels" / "a.txt").write_text("1 0.2 0.35 0.2 0.5\n0 0.75 0.625 0.5 0.75\n")
     (tmp_path / "yolo" / "obj.names").write_text("dog\ncat\n")
-    assert list(yolo_folders(tmp_path / "yolo")) == ["validation"]
-    expect_rows(list(read_yolo(tmp_path / "yolo", "validation")))
+    assert [found.split for found in find_files(tmp_path / "yolo")] == ["validation"]
+    expect_rows(list(read_records(tmp_path / "yolo")))
     (tmp_path / "mixed" / "a.xml").write_text(voc_xml(BOXES, name="C:\\photos\\a.png", size=(0, 0)))
     (tmp_path / "mixed" / "b.xml").write_text(voc_xml([], name="renamed-since.png"))
     expect_rows(list(read_voc(tmp_path / "mixed")))
@@ -127,12 +136,11 @@ def test_lists_of_voc(tmp_path):
     voc(tmp_path)
     (tmp_path / "ImageSets" / "Main").mkdir(parents=True)
     (tmp_path / "ImageSets" / "Main" / "val.txt").write_text("b\nc\n", encoding="utf-8")
-    assert list(voc_lists(tmp_path)) == ["validation"]
-    good, bad = read_voc(tmp_path, "validation")
+    (found,) = find_files(tmp_path)
+    assert (found.format, found.split) == ("voc", "validation")
+    good, bad = read_records(tmp_path, on_bad_row="yield")
     assert good.values["objects"]["bbox"] == [] and good.source == "b.xml"
     assert bad.reason == "it cannot be read (No such file or directory)" and bad.source == "c.xml"
-    with pytest.raises(DataError, match=r"has no list of the pictures of test \(lists found: validation\)"):
-        list(read_voc(tmp_path, "test"))
 
 
 @pytest.mark.parametrize(
@@ -211,10 +219,11 @@ def test_files_that_are_not_coco(tmp_path):
     (tmp_path / "a.json").write_text('{"images": [')
     with pytest.raises(DataError, match=r"a\.json is not JSON"):
         list(read_coco(tmp_path / "a.json"))
-    with pytest.raises(DataError, match="holds no XML file of VOC's; expected Annotations"):
+    with pytest.raises(DataError, match="holds no pictures in VOC's form; expected Annotations"):
         list(read_voc(tmp_path))
-    with pytest.raises(DataError, match=r"has no folders 'images' and 'labels' \(splits found: none\)"):
-        list(read_yolo(tmp_path))
+    with pytest.raises(DataError, match=r"folder 'images' of '.*' holds no pictures"):
+        (tmp_path / "images").mkdir()
+        list(read_yolo(tmp_path / "images"))
 
 
 @pytest.mark.parametrize(
@@ -246,7 +255,7 @@ def test_broken_rows_of_voc(tmp_path, content, reason):
 def test_broken_rows_of_yolo(tmp_path, line, reason):
     yolo(tmp_path, f"0 0.5 0.5 0.5 0.5\n{line}\n")
     picture(tmp_path / "images" / "train" / "a.png")
-    (bad,) = read_yolo(tmp_path, "train")
+    (bad,) = read_yolo(tmp_path / "images" / "train")
     assert isinstance(bad, BadRow) and reason in bad.reason and bad.place == "a.txt, row 1"
 
 
@@ -254,23 +263,23 @@ def test_outlines_lonely_texts_and_names(tmp_path):
     yolo(tmp_path, "1 0.1 0.1 0.3 0.1 0.3 0.6 0.1 0.5\n")
     picture(tmp_path / "images" / "train" / "a.png")
     (tmp_path / "labels" / "train" / "z.txt").write_text("0 0.5 0.5 0.5 0.5\n")
-    good, bad = read_yolo(tmp_path, "train")
+    good, bad = read_yolo(tmp_path / "images" / "train")
     assert good.values["objects"]["bbox"][0] == pytest.approx([8.0, 4.0, 16.0, 20.0])
     assert bad.reason == "there is no picture 'z' in folder 'train'"
     (tmp_path / "data.yaml").write_text("names:\n  0: dog\n  7: cat\n", encoding="utf-8")
-    assert class_names(tmp_path) == {0: "dog", 7: "cat"}
+    assert class_names(tmp_path / "images" / "train") == {0: "dog", 7: "cat"}
     (tmp_path / "data.yaml").unlink()
-    assert class_names(tmp_path) is None
-    assert next(read_yolo(tmp_path, "train")).values["objects"]["category"] == ["1"]
+    assert class_names(tmp_path / "images" / "train") is None
+    assert next(read_yolo(tmp_path / "images" / "train")).values["objects"]["category"] == ["1"]
     (tmp_path / "bad.yaml").write_text("names: [a, b\n", encoding="utf-8")
     with pytest.raises(DataError, match=r"bad\.yaml cannot be read as YAML"):
-        class_names(tmp_path)
+        class_names(tmp_path / "images" / "train")
 
 
 def test_fractions_are_of_the_picture_as_it_is_seen(tmp_path):
     yolo(tmp_path)
     (tmp_path / "images" / "train").mkdir(exist_ok=True)
     picture(tmp_path / "images" / "train" / "a.jpg", size=(40, 80), orientation=6)  # turned by a quarter: 80 x 40
-    (row,) = read_yolo(tmp_path, "train")
+    (row,) = read_yolo(tmp_path / "images" / "train")
     assert row.values["objects"]["bbox"][0] == pytest.approx(BOXES[0][0])
     assert row.values["width"] == 80

@@ -231,15 +231,16 @@ def load(folder):
     return found.from_pretrained(folder).eval()
 
 
+# family -> its foreign network; pixels of the pictures, large enough that the mean before the neurons has work to do
 CASES = {
     "resnet-18": (lambda: torchvision_resnet((2, 2, 2, 2), is_bottleneck=False), 64, {}),
     "resnet-50": (lambda: torchvision_resnet((3, 4, 6, 3), is_bottleneck=True), 64, {}),
     "resnet-20": (lambda: cifar_resnet(3, head="linear", past_name=None), 32, {}),
     "resnet-32": (lambda: cifar_resnet(5, head="linear", past_name="shortcut"), 32, {}),
     "resnet-44": (lambda: cifar_resnet(7, head="fc", past_name="downsample"), 32, {}),
-    "vgg11": (lambda: torchvision_vgg((1, 1, 2, 2, 2), has_norm=False), 64, {}),
-    "vgg16": (lambda: torchvision_vgg((2, 2, 3, 3, 3), has_norm=True), 64, {}),
-    "alexnet": (torchvision_alexnet, 96, {}),
+    "vgg11": (lambda: torchvision_vgg((1, 1, 2, 2, 2), has_norm=False), 256, {}),
+    "vgg16": (lambda: torchvision_vgg((2, 2, 3, 3, 3), has_norm=True), 256, {}),
+    "alexnet": (torchvision_alexnet, 256, {}),
     "vit": (timm_vit, 32, {"heads": 3}),
 }
 
