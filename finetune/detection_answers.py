@@ -128,8 +128,8 @@ def _mistakes(
             MistakeFact(
                 row=row + 1,
                 text=shorten(picture_name(rows[row]["image"]) or f"picture {row + 1}"),
-                label=_listed([names[objects.labels[place]] for place in missed]),
-                prediction=_listed([names[answer.labels[place]] for place in wrong]),
+                label=_listed([names[label] for label in objects.labels[missed].tolist()]),
+                prediction=_listed([names[label] for label in answer.labels[wrong].tolist()]),
                 confidence=float(scores[wrong].max()),
             )
         )

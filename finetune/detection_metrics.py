@@ -161,7 +161,7 @@ def _evaluated(predicted: Sequence[Boxes], true: Sequence[Boxes], classes: int) 
     with contextlib.redirect_stdout(io.StringIO()):  # it tells of every step
         tables = []
         for rows in (true, predicted):
-            table = COCO()
+            table: Any = COCO()
             table.dataset = {
                 "images": pictures,
                 "annotations": _annotations(rows),
@@ -169,7 +169,7 @@ def _evaluated(predicted: Sequence[Boxes], true: Sequence[Boxes], classes: int) 
             }
             table.createIndex()
             tables.append(table)
-        evaluation = COCOeval(*tables, "bbox")
+        evaluation = COCOeval(tables[0], tables[1], "bbox")
         evaluation.params.areaRng, evaluation.params.areaRngLbl = [[0, 1e10]], ["all"]
         evaluation.params.maxDets = [MOST_BOXES]
         evaluation.evaluate()

@@ -101,7 +101,8 @@ def parse_augmentation(text: str) -> Augmentation:
             strengths[name] = float(strength) if has_strength else usual[name]
         except ValueError as error:
             raise UsageError(
-                f"--augmentation {part} is no strength; expected a number ({MEANINGS[name]}), as in {name}={usual[name]:g}"
+                f"--augmentation {part} is no strength; expected a number ({MEANINGS[name]}), as in "
+                f"{name}={usual[name]:g}"
             ) from error
     return Augmentation(**strengths)
 
@@ -184,7 +185,7 @@ def augment_pictures(
     draws = RowDraws(seed, epoch, np.asarray(batch.rows))
     objects = None if batch.objects is None else tuple(batch.objects)
     pictures = picture_colours.recoloured(batch.pictures, augmentation, draws)
-    matrices = picture_geometry.drawn_matrices(augmentation, draws, tuple(pictures.shape[2:]))
+    matrices = picture_geometry.drawn_matrices(augmentation, draws, (pictures.shape[2], pictures.shape[3]))
     pictures, objects, masks = picture_geometry.warped(pictures, objects, batch.masks, matrices, fill=fill)
     if augmentation.erase:
         pictures, masks = picture_colours.erased(pictures, masks, augmentation.erase, draws)
@@ -206,11 +207,13 @@ def check_augmentation(augmentation: Augmentation, *, has_places: bool) -> None:
     if has_places and augmentation.mixes_labels:
         name = "mixup" if augmentation.mixup else "cutmix"
         raise UsageError(
-            f"--augmentation {name} mixes the labels of whole pictures, but these have boxes or masks; use mosaic instead"
+            f"--augmentation {name} mixes the labels of whole pictures, but these have boxes or masks; use mosaic "
+            "instead"
         )
     if augmentation.mosaic and not has_places:
         raise UsageError(
-            "--augmentation mosaic joins pictures with boxes or masks, but these have one label each; use cutmix instead"
+            "--augmentation mosaic joins pictures with boxes or masks, but these have one label each; use cutmix "
+            "instead"
         )
     if augmentation != Augmentation() and find_spec("kornia") is None:
         raise MissingExtraError("kornia", "vision", "--augmentation")

@@ -101,8 +101,14 @@ def clip_gradients(parameters: Sequence[torch.nn.Parameter], largest_norm: float
     return norm
 
 
+_MEASURED = ("running_mean", "running_var")  # as torch's batch normalisation calls them
+
+
 class AverageWeights:
     """An exponential moving average of a model's trainable weights, which can take their place for a while.
+
+    The means and deviations that batch normalisation measures are averaged with them: they belong to the weights under
+    which they were measured.
 
     The decay rises from 0.1 to ``decay`` over the first steps, by (1 + step) / (10 + step), so that the random initial
     weights are forgotten.
@@ -111,6 +117,7 @@ class AverageWeights:
     def __init__(self, model: torch.nn.Module, decay: float) -> None:
         self.decay = decay
         self.parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
+        self.parameters += [buffer for name, buffer in model.named_buffers() if name.endswith(_MEASURED)]
         self.averages = [parameter.detach().clone() for parameter in self.parameters]
 
     def update(self, step: int) -> None:

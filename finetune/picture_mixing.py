@@ -50,7 +50,8 @@ def mixed(
         result[at] = like(pictures, torch.lerp(as_floats(others[at]), as_floats(pictures[at]), share))
     if (places := np.flatnonzero(is_cut)).size:
         at = torch.from_numpy(places).to(device)
-        is_inside = _rectangles(shares[places], draws.uniform("cutmix", 2)[places], tuple(pictures.shape[2:]))
+        size = (pictures.shape[2], pictures.shape[3])
+        is_inside = _rectangles(shares[places], draws.uniform("cutmix", 2)[places], size)
         shares[places] = 1 - is_inside.mean(axis=(1, 2))  # what is really left of it, for a rectangle ends at the edge
         inside = torch.from_numpy(is_inside).to(device)[:, None]
         result[at] = torch.where(inside, others[at], pictures[at])

@@ -27,7 +27,7 @@ _COCO_FOLDERS = ("annotations", "annotation")
 
 
 def box_layouts(folder: Path) -> list[tuple[Path, str, str]]:
-    """What in a folder holds pictures with boxes: a file or folder, its form of `BOX_LAYOUTS`, and words for its split."""
+    """What in a folder holds pictures with boxes: file or folder, its form of `BOX_LAYOUTS`, words for its split."""
     marked = coco_files(folder)
     if marked:
         return [(path, COCO, coco_split(path) or path.name) for path in marked]

@@ -89,7 +89,7 @@ def convert(
             are listed.
     """
     state, name = _read_state(source)
-    row = find_foreign_family(family) if family is not None else recognise(state, heads)
+    row = find_foreign_family(family) if family is not None else recognise(state)
     if row is None:
         known = ", ".join(foreign_families())
         raise WeightsError(

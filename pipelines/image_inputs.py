@@ -28,6 +28,7 @@ EXPECTED = "a path, URL, PIL image, array, tensor, bytes or base64 text"
 
 _DATA_URL = re.compile(r"data:image/[-+.\w]+;base64,", re.IGNORECASE)
 _LONGEST_PATH = 4096
+_TIMEOUT = 30.0  # seconds without an answer of a server
 
 
 def is_single_picture(inputs: Any) -> bool:
@@ -191,12 +192,18 @@ def _from_base64(text: str) -> bytes:
 
 
 def _fetch(url: str) -> bytes:
-    import fsspec
+    from http.client import HTTPException
+    from urllib.request import Request, urlopen
 
     try:
+        if url.lower().startswith(("http://", "https://")):  # for which fsspec would need two more packages
+            with urlopen(Request(url, headers={"User-Agent": "quintet"}), timeout=_TIMEOUT) as stream:
+                return stream.read()
+        import fsspec
+
         with fsspec.open(url, "rb") as stream:
             return stream.read()  # type: ignore[union-attr]
-    except (OSError, ImportError, ValueError) as error:  # unknown protocol, missing package, no network
+    except (OSError, ImportError, ValueError, HTTPException) as error:  # unknown protocol, missing package, no network
         raise InputError(f"{url} cannot be fetched ({error}); check the address and the network.") from error
 
 

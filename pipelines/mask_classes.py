@@ -64,13 +64,14 @@ def read_mask_classes(path: Path) -> MaskClasses:
     if not entries:
         raise DataError(f"{path.name} names no classes; expected a line for each, such as: road 128 64 128")
     indexed = [(place if entry.index is None else entry.index, entry) for place, entry in enumerate(entries)]
-    for what, values in (
-        ("class", [entry.name for entry in entries]),
-        ("index", [index for index, _ in indexed]),
-        ("colour", [entry.colour for entry in entries if entry.colour is not None]),
-    ):
-        if twice := next((value for value in values if values.count(value) > 1), None):
-            raise DataError(f"{path.name} has the {what} {twice} twice; expected it once. Correct the file")
+    counted: dict[str, list[Any]] = {
+        "class": [entry.name for entry in entries],
+        "index": [index for index, _ in indexed],
+        "colour": [entry.colour for entry in entries if entry.colour is not None],
+    }
+    for what, values in counted.items():
+        if twice := [value for value in values if values.count(value) > 1]:
+            raise DataError(f"{path.name} has the {what} {twice[0]} twice; expected it once. Correct the file")
     ordered = sorted(indexed, key=lambda pair: pair[0])
     names = tuple(entry.name for _, entry in ordered if entry.name.casefold() not in NO_CLASS)
     if len(names) > MOST_CLASSES:
@@ -120,10 +121,12 @@ def _json_entries(text: str, source: str) -> Iterable[_Entry]:
         if not isinstance(item, dict) or not isinstance(item.get("name"), str):
             raise wrong
         colour = next((item[key] for key in ("color", "colour", "rgb") if key in item), None)
-        index = next((item[key] for key in ("id", "index") if isinstance(item.get(key), int)), None)
+        indices: list[int] = [item[key] for key in ("id", "index") if isinstance(item.get(key), int)]
         if colour is not None and not _is_colour(colour):
             raise wrong
-        entries.append(_Entry(item["name"], index, None if colour is None else _colour(colour)))
+        entries.append(
+            _Entry(item["name"], indices[0] if indices else None, None if colour is None else _colour(colour))
+        )
     return entries
 
 

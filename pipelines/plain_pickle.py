@@ -109,7 +109,7 @@ class _Kind:
 
     def __setstate__(self, state: tuple[Any, ...]) -> None:
         order = state[1].decode("ascii") if isinstance(state[1], bytes) else state[1]
-        self.dtype = self.dtype.newbyteorder(order) if order in "<>" else self.dtype
+        self.dtype = self.dtype.newbyteorder("<" if order == "<" else ">") if order in "<>" else self.dtype
 
 
 def _new_array(*_: Any) -> _Array:

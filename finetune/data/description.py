@@ -57,7 +57,8 @@ def print_report(report: DataReport, console: Console) -> None:
         console.print(f"rows: {_UNITS[report.text_unit]}")
 
     splits = Table("split", box=None, header_style="bold")
-    unit = "pixels" if find_task(report.task).reads_pictures else "characters"
+    reads_pictures = find_task(report.task).reads_pictures
+    unit, what = ("pixels", "pictures") if reads_pictures else ("characters", "texts")
     for heading in ("rows", "duplicates", f"{unit}: shortest", "median", "95 %", "longest"):
         splits.add_column(heading, justify="right")
     splits.add_column("fingerprint")
@@ -75,7 +76,7 @@ def print_report(report: DataReport, console: Console) -> None:
     for pair, count in report.leakage.items():
         if count:
             first, second = pair.split("/")
-            console.print(f"[yellow]leakage: {count:,} texts are in both {first} and {second}[/yellow]")
+            console.print(f"[yellow]leakage: {count:,} {what} are in both {first} and {second}[/yellow]")
     if report.rejected_rows:
         rows = "1 bad row" if report.rejected_rows == 1 else f"{report.rejected_rows:,} bad rows"
         console.print(f"[yellow]{rows}; training stops at the first one unless --bad-rows skip is given:[/yellow]")

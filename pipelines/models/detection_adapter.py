@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from transformers.utils import ModelOutput
+from transformers.utils.generic import ModelOutput
 
 from .boxes import centres_to_corners
 from .detections import QUERIES, Targets, pad_targets, queries
@@ -43,6 +43,7 @@ class DetectorModel(ImageModel):
         network: reads ``pixel_values``; its ``loss`` and ``detect`` read what it gives.
     """
 
+    network: Any
     counts_pictures = False
     """Whether the network's loss is a sum over pictures, rather than over objects."""
 

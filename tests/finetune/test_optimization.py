@@ -86,3 +86,16 @@ def test_the_average_follows_the_formula_and_swaps_both_ways():
     assert float(model.weight) == pytest.approx(1.95)
     average.swap()
     assert float(model.weight) == 2.0
+
+
+def test_what_batch_normalisation_measured_is_averaged_with_the_weights():
+    model = torch.nn.Sequential(torch.nn.Linear(1, 1), torch.nn.BatchNorm1d(1))
+    average = AverageWeights(model, decay=0.5)
+    model[1].running_mean.fill_(8.0)
+    model[1].running_var.fill_(5.0)
+    average.update(step=100)  # from 0 and 1, with decay 0.5
+    average.swap()
+    assert [float(model[1].running_mean), float(model[1].running_var)] == [4.0, 3.0]
+    assert int(model[1].num_batches_tracked) == 0
+    average.swap()
+    assert float(model[1].running_mean) == 8.0

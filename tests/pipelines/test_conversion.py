@@ -380,8 +380,10 @@ def test_wrong_arguments_are_told(cifar, options, message, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
-def test_the_size_of_a_vit_is_fixed(tmp_path):
+def test_the_size_of_a_vit_is_fixed_and_its_heads_are_asked_for(tmp_path):
     state, _ = timm_vit()
+    with pytest.raises(UsageError, match="a ViT of 6 features with an unknown number of heads"):
+        convert(state, tmp_path / "out")
     with pytest.raises(UsageError, match="image_size is 224, and the weights are for 32; leave it out"):
         convert(state, tmp_path / "out", heads=3, image_size=224)
     assert convert(state, tmp_path / "out", heads=3).mean == (0.5, 0.5, 0.5)

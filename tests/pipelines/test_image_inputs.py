@@ -246,9 +246,8 @@ def bad_inputs(tmp_path):
         "folder": (str(tmp_path), "there is no picture"),
         "words": ("not base64 " * 10, "there is no picture 'not base64 .*…', and it is no base64 text"),
         "nan": (holes, r"an array of shape \(4, 4, 3\) and type float64 with pixels that are nan or infinite; replace"),
-        "range": (holes + np.arange(3) * 0 + 255.5, r"nan or infinite"),
         "too large": (np.full((4, 4, 3), 200.0), r"values from 200 to 200; expected floats in \[0, 1\], or uint8"),
-        "channels": (np.zeros((4, 4, 5), np.uint8), r"shape \(4, 4, 5\) .*with 1, 3 or 4 channels"),
+        "channels": (np.zeros((6, 6, 5), np.uint8), r"shape \(6, 6, 5\) .*with 1, 3 or 4 channels"),
         "no pixels": (np.zeros((0, 4, 3), np.uint8), "expected a picture, got an array of shape"),
         "negative": (np.full((4, 4), -1), "expected uint8, uint16, bool, or float"),
         "complex": (np.zeros((4, 4), complex), "expected uint8, uint16, bool, or float"),
@@ -267,7 +266,7 @@ def bad(tmp_path_factory):
 
 
 def test_each_bad_input_is_told_what_is_wrong(bad):
-    assert len(bad) == 21
+    assert len(bad) == 20
     for name, (item, words) in bad.items():
         with pytest.raises(InputError, match=words):
             read_picture(item)
@@ -278,8 +277,10 @@ def test_bad_ones_among_good_ones_raise_or_are_recorded(classify, folder, bad, p
     good = Image.fromarray(pixels)
     expected = classify(good)
     mixed = [good, *(item for item, _ in bad.values()), good]
-    with pytest.raises(InputError, match=r"input 2: .*truncated"):
+    with pytest.raises(InputError, match=r"input 1: .*truncated"):
         classify(mixed)
+    with pytest.raises(InputError, match=r"the picture is empty"):
+        classify(b"")
     recording = pipeline("image-classification", folder, device="cpu", on_error="record")
     for answers in (recording(mixed), list(recording(item for item in mixed))):
         assert len(answers) == len(mixed) and answers[0] == answers[-1] == expected
@@ -327,7 +328,7 @@ def test_a_run_reads_columns_of_paths_and_of_pictures(folder, classify, photos, 
 
     stored = datasets.Dataset.from_dict({"img": [str(photos / "1.png"), str(photos / "2.png")]})
     stored = stored.cast_column("img", datasets.Image())
-    assert classify(stored["img"]) == classify([photos / "1.png", photos / "2.png"])
+    assert list(classify(stored["img"])) == classify([photos / "1.png", photos / "2.png"])
     file = tmp_path / "pictures.parquet"
     stored.to_parquet(str(file))
     again = run("image-classification", file, model=folder, device="cpu")

@@ -200,6 +200,7 @@ def test_a_colour_that_no_class_has_is_told(tmp_path):
         (None, "mask a.png is in colours, and no table says which class a colour is; expected classes.txt"),
         (("classes.txt", "# nothing\n"), "classes.txt names no classes; expected a line for each"),
         (("classes.txt", "sky\nroad\nsky"), "classes.txt has the class sky twice; expected it once"),
+        (("classes.txt", "0 sky\n0 road"), "classes.txt has the index 0 twice"),
         (("classes.txt", "sky 1 2 3\nroad 1 2 3"), "classes.txt has the colour (1, 2, 3) twice"),
         (("classes.json", {"0": "sky", "one": "road"}), "classes.json is no table of classes; expected for instance"),
         (("classes.json", {"sky": [1, 2]}), "classes.json is no table of classes"),

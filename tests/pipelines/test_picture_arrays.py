@@ -185,11 +185,13 @@ def test_pickles_that_are_no_batches_are_told(tmp_path, batch, sentence):
 @pytest.mark.parametrize("protocol", range(6))
 def test_plain_values_and_arrays_are_read(tmp_path, protocol):
     value = {"a": [1, 2.5, None, True, "é", b"bytes"], "b": np.arange(6, dtype=">i4").reshape(2, 3), "c": np.ones(2)}
+    value["d"] = np.asfortranarray(np.arange(6).reshape(2, 3))
     (tmp_path / "x").write_bytes(pickle.dumps(value, protocol=protocol))
     found = load_plain(tmp_path / "x")
     assert found["a"] == [1, 2.5, None, True, "é", "bytes"]
     assert found["b"].tolist() == [[0, 1, 2], [3, 4, 5]]
     assert found["c"].dtype == np.float64
+    assert found["d"].tolist() == [[0, 1, 2], [3, 4, 5]]
 
 
 class Calls:

@@ -122,6 +122,14 @@ def test_every_list_of_captions_gives_a_row_for_each_picture(tmp_path, name):
         assert good[0].values["image"]["bytes"] == (tmp_path / "Images/a.jpg").read_bytes()
 
 
+def test_a_name_that_two_pictures_have_needs_its_folder(tmp_path):
+    pictures(tmp_path, "one/x.jpg", "two/x.jpg")
+    (tmp_path / "captions.csv").write_text("image,caption\nx.jpg,Which?\ntwo/x.jpg,This.\n")
+    good, bad = rows_of(tmp_path)
+    assert [row.values["image"]["path"] for row in good] == [str(tmp_path / "two/x.jpg")]
+    assert [row.reason.split(" in folder")[0] for row in bad] == ["there is no picture 'x.jpg'"]
+
+
 def test_coco_keeps_its_lists_in_a_folder_beside_the_pictures(tmp_path):
     pictures(tmp_path, "train2017/a.jpg", "train2017/b.jpg")
     (tmp_path / "annotations").mkdir()
@@ -237,17 +245,19 @@ def test_videos_come_by_path_with_the_label_of_their_folder(tmp_path):
     (tmp_path / "run/empty.mp4").write_bytes(b"")
     (tmp_path / "run/text.mp4").write_text("no video")
     (tmp_path / "run/notes.txt").write_text("stray")
-    write_video(tmp_path / "run/none.mp4", 0)
+    write_video(tmp_path / "run/none.mp4", 0)  # without a stream of pictures
+    write_video(tmp_path / "run/zero.avi", 0)  # with one, which is empty
     good, bad = rows_of(tmp_path)
     assert [(row.source, row.values["label"]) for row in good] == [("a.mp4", "jump"), ("b.mp4", "run")]
     assert good[0].values["video"] == {"bytes": None, "path": str(tmp_path / "jump/a.mp4")}
-    assert [(row.source, row.reason.split("(")[0]) for row in bad[:3]] == [
+    assert [(row.source, row.reason.split("(")[0]) for row in bad[:4]] == [
         ("empty.mp4", "it is empty "),
         ("none.mp4", "it has no frames; expected a video"),
         ("text.mp4", "it is no video that can be decoded "),
+        ("zero.avi", "it has no frames; expected a video"),
     ]
-    assert bad[3].reason.startswith("it is a file of another kind in the class folder 'run'; take it away, or give it")
-    assert len(bad) == 4
+    assert bad[4].reason.startswith("it is a file of another kind in the class folder 'run'; take it away, or give it")
+    assert len(bad) == 5
 
 
 def test_without_pyav_the_install_line_is_given(tmp_path, monkeypatch):

@@ -230,9 +230,9 @@ def test_file_that_is_not_there_suggests_near_names(write, tmp_path):
 
 
 def test_folder_without_data_lists_what_it_holds(write, tmp_path):
-    write("photos/cat.png", b"")
+    write("photos/cat.xcf", b"")
     with pytest.raises(
-        DataError, match=r"folder 'photos' holds no data \(found: cat\.png\); expected files ending in csv"
+        DataError, match=r"folder 'photos' holds no data \(found: cat\.xcf\); expected files ending in csv"
     ):
         values(tmp_path / "photos")
 
@@ -243,13 +243,14 @@ def test_unknown_column_suggests_near_names(write):
 
 
 def test_formats_by_ending():
-    assert [file_format(n) for n in ("a.CSV", "b.tsv.gz", "https://x.org/c.jsonl?v=1", "d", "e.png")] == [
+    assert [file_format(n) for n in ("a.CSV", "b.tsv.gz", "https://x.org/c.jsonl?v=1", "d", "e.xcf")] == [
         "csv",
         "tsv",
         "jsonl",
         None,
         None,
     ]
+    assert [file_format(n) for n in ("a.PNG", "b.jpeg", "https://x.org/c.webp?v=1")] == ["image"] * 3
 
 
 # --- properties ---------------------------------------------------------------------------------------------------
