@@ -49,6 +49,7 @@ class StartingPoint:
         parameters: number of weights, without additions.
         trainable_parameters: those that training changes, additions included.
         sentences: how a checkpoint makes vectors of texts.
+        new_weights: names of the weights of a checkpoint's new head, drawn at random.
     """
 
     model: Any
@@ -61,6 +62,7 @@ class StartingPoint:
     parameters: int = 0
     trainable_parameters: int = 0
     sentences: SentenceSettings = field(default_factory=SentenceSettings)
+    new_weights: frozenset[str] = frozenset()
 
 
 def starting_point(settings: FinetuneSettings, data: TaskData, prepared: Path) -> StartingPoint:
@@ -84,10 +86,12 @@ def starting_point(settings: FinetuneSettings, data: TaskData, prepared: Path) -
         start = _from_checkpoint(settings, data)
     start.parameters = sum(weight.numel() for weight in start.model.parameters())
     if settings.freeze:
-        freeze_body(start.model)
+        freeze_body(start.model, start.new_weights)
     if settings.lora:
         torch.manual_seed(settings.seed)
-        start.additions = LowRankAdditions(start.model, start.settings, start.base_model or start.family)
+        start.additions = LowRankAdditions(
+            start.model, start.settings, start.base_model or start.family, start.new_weights
+        )
     start.trainable_parameters = sum(weight.numel() for weight in start.model.parameters() if weight.requires_grad)
     return start
 
@@ -112,7 +116,7 @@ def _from_scratch(settings: FinetuneSettings, family: Family, data: TaskData, pr
         padding_id=tokenizer.pad_id,
         start_id=tokenizer.start_id,
         end_id=tokenizer.end_id,
-        max_length=settings.max_length,
+        max_length=max(settings.max_length or family.max_length, settings.max_target_length or 0),
     )
     words = None if known is None else learn_words(model, known)
     if settings.embeddings_from:
@@ -198,6 +202,7 @@ def _from_checkpoint(settings: FinetuneSettings, data: TaskData) -> StartingPoin
         checkpoint.name,
         checkpoint.revision,
         sentences=read_sentence_settings(checkpoint),
+        new_weights=checkpoint.new_weights,
     )
 
 

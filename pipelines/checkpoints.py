@@ -68,6 +68,7 @@ class Checkpoint:
         light: whether it was loaded without transformers.
         revision: commit of the Hub repository; None for others.
         generation: where ``light``, content of ``generation_config.json``: how it writes unless asked otherwise.
+        new_weights: names of the model's weights that were drawn at random, those of a new head.
     """
 
     name: str
@@ -78,6 +79,7 @@ class Checkpoint:
     light: bool
     revision: str | None = None
     generation: Mapping[str, Any] = field(default_factory=dict)
+    new_weights: frozenset[str] = frozenset()
 
     @property
     def device(self) -> torch.device:
@@ -171,7 +173,7 @@ def load_checkpoint(
             return _load_light(place, raw, family, tokenizer, device, number_format)
     from .transformers_loading import load_model, load_tokenizer
 
-    live = load_model(
+    live, new_weights = load_model(
         place,
         raw,
         row,
@@ -193,7 +195,7 @@ def load_checkpoint(
         )
     checkpoint = from_model(live, text_tokenizer, name=place.name, folder=place.folder)
     checkpoint.model.to(device)
-    checkpoint.revision = place.revision
+    checkpoint.revision, checkpoint.new_weights = place.revision, new_weights
     return checkpoint
 
 

@@ -38,6 +38,7 @@ class ScannedRows:
         labels: provisional ids.
         bad: row index -> why the row cannot be used.
         context_keys: of questions (rows,) uint64, as ``text_keys``, of their contexts alone; else None.
+        marks: of questions (rows,) uint8, see `targets.Targets`; else None.
     """
 
     text_keys: np.ndarray
@@ -46,6 +47,7 @@ class ScannedRows:
     labels: RowLabels
     bad: dict[int, str]
     context_keys: np.ndarray | None = None
+    marks: np.ndarray | None = None
 
     @property
     def carving_keys(self) -> np.ndarray:
@@ -65,6 +67,7 @@ class ScannedRows:
             int(start) + row: why for start, part in zip(starts, parts, strict=False) for row, why in part.bad.items()
         }
         contexts = [part.context_keys for part in parts if part.context_keys is not None]
+        marks = [part.marks for part in parts if part.marks is not None]
         return cls(
             np.concatenate([part.text_keys for part in parts]),
             np.concatenate([part.digests for part in parts]),
@@ -72,6 +75,7 @@ class ScannedRows:
             RowLabels.concatenate([part.labels for part in parts], names),
             bad,
             np.concatenate(contexts) if contexts and len(contexts) == len(parts) else None,
+            np.concatenate(marks) if marks else None,
         )
 
 
@@ -107,6 +111,7 @@ def scan(rows: RawRows, table: LabelTable, *, wanted: Wanted) -> ScannedRows:
         targets.labels(len(lengths)),
         bad,
         np.frombuffer(contexts, np.uint64) if contexts else None,
+        None if targets.marks is None else np.frombuffer(bytes(targets.marks), np.uint8),
     )
 
 
