@@ -15,12 +15,14 @@ import inspect
 import json
 import os
 import shlex
+import signal
 import sys
 import traceback
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args, get_origin, get_type_hints
+from types import FrameType
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TextIO, get_args, get_origin, get_type_hints
 
 import typer
 
@@ -33,7 +35,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.progress import Progress, TaskID
 
-    from .cards.facts import EvaluationFacts
+    from .cards.facts import EvaluationFacts, RunFacts
     from .cards.publishing import PublishReport
     from .cards.verification import VerifyReport
     from .finetune.dry_run import DryRun
@@ -66,11 +68,18 @@ class Answer:
 
 
 def command(function: Callable[..., Answer]) -> Callable[..., Answer]:
-    """Registers a command, and adds ``--json``, ``--debug`` and errors of one sentence."""
+    """Registers a command, and adds ``--json``, ``--debug`` and errors of one sentence.
+
+    One that shows something while it works has a parameter ``screen``: where people read, None where a program does.
+    """
+
+    known = inspect.signature(function).parameters
 
     @functools.wraps(function)
     def wrapper(**arguments: Any) -> None:
         as_json, debug = arguments.pop("json"), arguments.pop("debug")
+        if "screen" in known:
+            arguments["screen"] = None if as_json else sys.stdout
         try:
             # Libraries print; a program that reads our JSON must not have to guess which line is ours.
             with contextlib.redirect_stdout(sys.stderr), warnings.catch_warnings():
@@ -111,7 +120,8 @@ def command(function: Callable[..., Answer]) -> Callable[..., Answer]:
     ]
     own = [
         parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY, annotation=hint)
-        for parameter, hint in zip(inspect.signature(function).parameters.values(), _hints(function), strict=True)
+        for parameter, hint in zip(known.values(), _hints(function), strict=True)
+        if parameter.name != "screen"
     ]
     wrapper.__signature__ = inspect.Signature([*own, *common])  # type: ignore[attr-defined]
     app.command(name=function.__name__.rstrip("_"))(wrapper)
@@ -280,14 +290,20 @@ def run(
         Literal["raise", "record"] | None,
         typer.Option(help="a bad row stops the run, or is recorded; default: record for files"),
     ] = None,
+    stream: Annotated[
+        bool, typer.Option("--stream", help="print the text of a prompt as it is written; a terminal does so anyway")
+    ] = False,
     batch_size: BatchSize = None,
     device: Device = None,
     dtype: Dtype = None,
     fast: Fast = False,
     trust_remote_code: TrustRemoteCode = False,
+    screen: TextIO | None = None,
 ) -> Answer:
     """Answer texts, lines of stdin, or the rows of a file; a file run that was stopped goes on when repeated."""
     from .pipelines.file_runs import run as run_
+    from .pipelines.streamed_runs import is_streamable, writes_texts
+    from .pipelines.streamed_runs import stream as stream_
 
     if all_labels and top_k is not None:
         raise UsageError(
@@ -302,6 +318,18 @@ def run(
     if on_error is not None:
         settings["on_error"] = on_error
     settings |= {name: _read_value(value) for name, value in _mapping(options, "--options", has_lists=True).items()}
+    loading = {"batch_size": batch_size, "device": device, "dtype": dtype, "fast": fast}
+    loading["trust_remote_code"] = trust_remote_code
+    is_single = output is None and columns is None and is_streamable(task, inputs, text=text)
+    if stream and (screen is None or (not is_single and writes_texts(task))):
+        raise UsageError(
+            "--stream shows the text of one prompt while it is written; leave it out, or give one prompt, without a "
+            "file, --json, --output and --columns"
+        )
+    if screen is not None and (stream or (is_single and screen.isatty())):
+        settings.pop("on_error", None)  # of a single text
+        pieces = stream_(task, inputs[0], model=model, is_asked=stream, **loading, **settings)
+        return Answer(_shown(pieces, screen), lambda console: None)
     with _progress("rows") as bar:
         summary = run_(
             task,
@@ -310,11 +338,7 @@ def run(
             columns=_mapping(columns, "--columns") or None,
             output=output,
             text=text,
-            batch_size=batch_size,
-            device=device,
-            dtype=dtype,
-            fast=fast,
-            trust_remote_code=trust_remote_code,
+            **loading,
             progress=bar.advance,
             announce=bar.announce,
             **settings,
@@ -323,6 +347,19 @@ def run(
     return Answer(
         results, lambda console: _print_results(console, summary), failed=summary.failed > 0, summary=str(summary)
     )
+
+
+def _shown(pieces: Iterable[str], screen: TextIO) -> str:
+    """Writes each of ``pieces`` as it comes, then ends the line; returns them joined."""
+    text = ""
+    try:
+        for piece in pieces:
+            screen.write(piece)
+            screen.flush()
+            text += piece
+    finally:
+        screen.write("\n")
+    return text
 
 
 def _read_value(text: str) -> Any:
@@ -475,9 +512,24 @@ def _finetune(**given: Any) -> Answer:
         for evaluation in result.evaluations:
             _print_evaluation(console, evaluation)
         model = shlex.quote(str(settings.output))
-        console.print(f'next: quintet run {settings.task} --model {model} "…"', markup=False)
+        console.print(f"next: quintet run {settings.task} {_example_inputs(result)} --model {model}", markup=False)
 
     return Answer(to_json(result), show)
+
+
+def _example_inputs(facts: RunFacts) -> str:
+    """What stands for the inputs of `run`: a text, or where an input is more than that a file with its columns."""
+    from .pipelines.tasks import find_task
+
+    task, found = find_task(facts.task), facts.data.columns if facts.data is not None else {}
+    # a classifier of pairs needs both texts; what makes vectors, or answers for one text of two, does not
+    needs_pair = task.name == "text-classification"
+    read = [
+        column.name
+        for column in task.columns
+        if column.role == "input" and column.name in found and (column.required or needs_pair)
+    ]
+    return f"rows-with-{'-and-'.join(read)}.jsonl" if len(read) > 1 else '"…"'
 
 
 def _complete(flags: Mapping[str, Any]) -> dict[str, Any]:
@@ -913,6 +965,7 @@ def data(
 def main(arguments: Sequence[str] | None = None) -> None:
     """The console script ``quintet``."""
     given = list(sys.argv[1:] if arguments is None else arguments)
+    signal.signal(signal.SIGTERM, _exit)
     if not _asks_for_json(given):
         app(args=given)
         return
@@ -923,6 +976,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
             raise
         code = _ended(error.format_message(), error.exit_code, as_json=True, debug=False).exit_code  # type: ignore[attr-defined]
     sys.exit(code)
+
+
+def _exit(number: int, frame: FrameType | None) -> None:
+    """Ends the program from where it is, so that it takes its temporary files and the programs it started with it."""
+    sys.exit(128 + number)
 
 
 def _asks_for_json(arguments: Sequence[str]) -> bool:

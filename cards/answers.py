@@ -8,7 +8,9 @@ from numbers import Real
 from typing import Any, TypeGuard
 
 from .comparison import is_close
+from .facts import RunFacts
 from .picture_usage import PICTURE_TASKS, example_picture
+from .question_usage import question_options
 from .writing_usage import sample_options
 
 SCORE_TOLERANCE = 1e-4
@@ -29,12 +31,13 @@ ONE_AT_A_TIME = frozenset({"fill-mask", "question-answering"})
 _NUMBER = re.compile(r"-?\d+(?:\.\d+)?(?:e-?\d+)?")
 
 
-def answers_to(pipe: Any, inputs: Sequence[Mapping[str, Any]]) -> list[list[Any]]:
+def answers_to(pipe: Any, inputs: Sequence[Mapping[str, Any]], facts: RunFacts | None = None) -> list[list[Any]]:
     """The whole answers of a pipeline to examples, each as a list, in the form in which facts keep them.
 
     Args:
         pipe: of the checkpoint.
         inputs: by the names of the task's columns.
+        facts: of the checkpoint; they say how questions like those of its data are answered. None for the defaults.
 
     Raises:
         QuintetError: an input cannot be answered.
@@ -49,6 +52,8 @@ def answers_to(pipe: Any, inputs: Sequence[Mapping[str, Any]]) -> list[list[Any]
         options = {"top_k": len(pipe.checkpoint.config.labels)}
     if pipe.task == "text-generation":
         options = sample_options(pipe.tokenizer.max_length)
+    if pipe.task == "question-answering" and facts is not None:
+        options = question_options(facts)
     if pipe.task in ONE_AT_A_TIME:
         answers = [pipe(each, **options) for each in given]
     else:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from .facts import EvaluationFacts, MetricFact
-from .metadata import METRIC_IDS, is_number, metric_title
+from .metadata import is_number, metric_id, metric_title
 
 Kind = Literal["metric", "interval", "class", "confusion", "baseline", "count"]
 """What a number is: a metric over the split, an end of its interval, one of a class, a cell, a baseline's, or rows."""
@@ -273,7 +273,7 @@ def _name_in_facts(number: CardNumber, evaluation: EvaluationFacts) -> str | Non
     A title of one metric with the type of another is none: people read the one, and the Hub sorts by the other.
     """
     names = [metric.name for metric in evaluation.metrics]
-    of_type = [name for name in names if number.kind in (name, METRIC_IDS.get(name))]
+    of_type = [name for name in names if number.kind in (name, metric_id(name))]
     for name in names:
         if number.name in (metric_title(name), name):
             return name if name in of_type else None

@@ -127,6 +127,9 @@ class SplitFacts:
         length_percentiles: text length in characters at ``0``, ``5``, ``50``, ``95``, ``99``, ``100`` per cent.
         duplicates: rows whose text was seen earlier in the same split.
         label_mean: mean of the numeric labels of a regression; None for classes.
+        unanswered: questions that have no answer; None where nothing is asked.
+        moved_answers: questions with an answer that did not stand at its ``answer_start`` and was taken at the nearest
+            place where it does; None where nothing is asked.
     """
 
     name: str
@@ -138,6 +141,8 @@ class SplitFacts:
     length_percentiles: Mapping[str, float] = field(default_factory=dict)
     duplicates: int | None = None
     label_mean: float | None = None
+    unanswered: int | None = None
+    moved_answers: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,7 +6,7 @@ import hashlib
 import os
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from ..pipelines.errors import PublishError
@@ -24,7 +24,8 @@ def locked(folder: Path) -> Iterator[None]:
     # Not in the folder, where a file would stay behind, or which may not be written to.
     user = os.getuid() if hasattr(os, "getuid") else 0
     digest = hashlib.sha256(os.fsencode(folder.resolve())).hexdigest()[:16]
-    lock = FileLock(Path(tempfile.gettempdir()) / f"quintet-publish-{user}-{digest}.lock")
+    file = Path(tempfile.gettempdir()) / f"quintet-publish-{user}-{digest}.lock"
+    lock = FileLock(file)
     try:
         lock.acquire(timeout=0)
     except Timeout as error:
@@ -35,4 +36,7 @@ def locked(folder: Path) -> Iterator[None]:
     try:
         yield
     finally:
+        # While it is held, so that nobody holds it who comes by this name; Windows does it at the release.
+        with suppress(PermissionError):
+            file.unlink(missing_ok=True)
         lock.release()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from .facts import EvaluationFacts, MistakeFact, RunFacts, SplitFacts
 from .languages import language_name
-from .markdown import code, count, decimal, folded, listed, plain, table
+from .markdown import code, count, decimal, folded, listed, plain, share, table
 from .metadata import main_evaluation
 from .phrases import MOST_LABELS, counted_by_class, label_names, row_count
 from .picture_usage import noun
@@ -43,6 +43,11 @@ def _limits_of_data(facts: RunFacts) -> list[str]:
     train = facts.data.split("train") if facts.data is not None else None
     if train is not None:
         points += _length_limits(facts, train, is_one_text=facts.data is not None and facts.data.text_unit == "blocks")
+        if train.unanswered:
+            points.append(
+                f"{share(train.unanswered, train.rows)} of the training questions have no answer. With "
+                "`handle_impossible_answer=True` an empty answer says so; without it there always is one."
+            )
         if facts.problem_type != "tagging":  # most words are no names, which says nothing
             points += _balance_limits(train)
     elif facts.max_length is not None:

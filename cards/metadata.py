@@ -73,6 +73,9 @@ METRIC_IDS = {
     "rouge2": "rouge",
     "rougeL": "rouge",
     "exact_match": "exact_match",
+    "f1": "f1",
+    "precision": "precision",
+    "recall": "recall",
 }
 """Our metrics under the names that the Hub has for them; it has none for the others."""
 
@@ -153,7 +156,7 @@ def metadata(facts: RunFacts, repository: str | None = None) -> dict[str, Any]:
         "base_model": base,
         "base_model_relation": "finetune" if base else None,
         "datasets": _datasets(facts.data),
-        "metrics": list(dict.fromkeys(METRIC_IDS[metric] for metric in measured if metric in METRIC_IDS)),
+        "metrics": list(dict.fromkeys(filter(None, map(metric_id, measured)))),
         "tags": _tags(facts),
         "widget": widget(facts),
         "model-index": [{"name": name, "results": indexed}] if indexed else None,
@@ -187,13 +190,25 @@ def is_hub_id(name: str | None, revision: str | None = None) -> bool:
 
 def metric_title(name: str) -> str:
     """A metric's name for people: ``macro F1`` for ``macro_f1``."""
+    kind, _, label = name.partition(":")
+    if kind == "f1" and label:
+        return f"F1 of {label}"
     return METRIC_TITLES.get(name, name.replace("_", " "))
 
 
+def metric_id(name: str) -> str | None:
+    """The Hub's name for a metric: ``f1`` also for that of one class; None where it has none."""
+    return METRIC_IDS.get(name, "f1" if name.startswith("f1:") else None)
+
+
 def chosen_on(facts: RunFacts, evaluation: EvaluationFacts) -> bool:
-    """Whether the rows of ``evaluation`` are those that chose the checkpoint, so that its numbers may read too well."""
+    """Whether the rows of ``evaluation`` chose the checkpoint, or some of them did: its numbers may read too well."""
     validation = facts.data.split("validation") if facts.data is not None else None
-    return validation is not None and validation.fingerprint == evaluation.fingerprint
+    if facts.data is None or validation is None:
+        return False
+    name, is_same_data = evaluation.split.partition("[")[0], evaluation.data_name == facts.data.name
+    is_part = is_same_data and name == "validation" == (facts.settings.get("validation_split") or "validation")
+    return is_part or validation.fingerprint == evaluation.fingerprint
 
 
 def shown_evaluations(facts: RunFacts) -> list[EvaluationFacts]:
@@ -293,7 +308,7 @@ def _result(facts: RunFacts, evaluation: EvaluationFacts) -> dict[str, Any]:
         "task": {"type": _hub_task(facts) or "other", "name": facts.task.replace("-", " ")},
         "dataset": {key: value for key, value in dataset.items() if value is not None},
         "metrics": [
-            {"type": METRIC_IDS.get(metric.name, metric.name), "value": metric.value, "name": metric_title(metric.name)}
+            {"type": metric_id(metric.name) or metric.name, "value": metric.value, "name": metric_title(metric.name)}
             for metric in evaluation.metrics
         ],
     }

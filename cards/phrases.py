@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from .facts import ClassFact, DataFacts, EvaluationFacts, MetricFact
 from .markdown import code, decimal, listed, number_of
+from .metadata import metric_title
 
 MOST_LABELS = 10
 """Labels that a sentence names; more are counted."""
@@ -48,6 +49,12 @@ def counted_by_class(evaluation: EvaluationFacts) -> str:
     if evaluation.problem_type != "tagging":
         return "rows"
     return "entities" if all(label == "O" or label[:2] in ("B-", "I-") for label in evaluation.labels) else "words"
+
+
+def metric_phrase(name: str) -> str:
+    """A metric's name within the body of a card, where the label of a class is shown as it is."""
+    kind, colon, label = name.partition(":")
+    return f"{metric_title(kind)} of {code(label)}" if colon else metric_title(name)
 
 
 def row_count(number: int) -> str:

@@ -95,7 +95,7 @@ def _compare(pipe: Pipeline, facts: RunFacts | None) -> tuple[list[str], list[st
         return [], ["no answers are stored in run.json to compare with; it was loaded from disk, which worked."]
     problems = []
     for number, example in enumerate(facts.examples, 1):
-        (answer,) = answers_to(pipe, [example.inputs])
+        (answer,) = answers_to(pipe, [example.inputs], facts)
         other = difference(answer, example.outputs)
         if other:
             problems.append(

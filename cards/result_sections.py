@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from .facts import EvaluationFacts, RunFacts
 from .markdown import code, count, decimal, folded, listed, number_of, plain, table
-from .metadata import chosen_on, main_evaluation, metric_title, shown_evaluations
+from .metadata import chosen_on, main_evaluation, shown_evaluations
 from .phrases import (
     MOST_CLASSES,
     MOST_LABELS,
@@ -16,6 +16,7 @@ from .phrases import (
     data_sentence,
     interval,
     level_text,
+    metric_phrase,
     row_count,
     value_with_interval,
 )
@@ -65,7 +66,7 @@ def _evaluation(facts: RunFacts, evaluation: EvaluationFacts, *, is_main: bool) 
         rivals = [{metric.name: metric for metric in rule.metrics} for rule in evaluation.baselines]
         rows = [
             (
-                metric_title(metric.name) + ("" if metric.higher_is_better else " ↓"),
+                metric_phrase(metric.name) + ("" if metric.higher_is_better else " ↓"),
                 decimal(metric.value),
                 interval(metric),
                 *("" if metric.name not in each else decimal(each[metric.name].value) for each in rivals),
@@ -106,6 +107,8 @@ def _rests_on(facts: RunFacts, evaluation: EvaluationFacts, *, is_main: bool) ->
         sentences.append(f"Computed in {plain(str(protocol['dtype']))}.")
     if protocol.get("long_texts"):
         sentences.append(f"Long texts: {plain(str(protocol['long_texts']))}.")
+    if protocol.get("pairs"):
+        sentences.append(f"Rows are pairs {plain(str(protocol['pairs']))}.")
     if protocol.get("tokens_before_each"):
         sentences.append(
             f"Every token is foretold once, in windows of {count(protocol['tokens_read_at_once'])} tokens at most, "
@@ -146,7 +149,7 @@ def _class_table(evaluation: EvaluationFacts, *, is_numbered: bool) -> str:
         rows.append((code(each.label), *number, count(each.count), *cells))
     number = ("number",) if is_numbered else ()
     counted = counted_by_class(evaluation)
-    made = table(("class", *number, counted, *map(metric_title, names)), rows)
+    made = table(("class", *number, counted, *map(metric_phrase, names)), rows)
     return made if len(rows) <= MOST_CLASSES else folded(f"{len(rows)} classes", made)
 
 

@@ -7,13 +7,18 @@ from __future__ import annotations
 
 from .architectures import DISTILLATION, find_architecture
 from .facts import CHECKPOINT_PLACEHOLDER, RunFacts
+from .following_usage import FOLLOWING_TASK
 from .languages import language_name
 from .markdown import block, code, count, decimal, listed, plain, size, table
-from .metadata import main_evaluation, metric_title
-from .phrases import capital, data_names, interval, label_names, level_text, row_count
+from .metadata import main_evaluation
+from .phrases import capital, data_names, interval, label_names, level_text, metric_phrase, row_count
 from .picture_usage import PICTURE_TASKS
+from .question_usage import question_options
 from .rewriting_usage import REWRITING_TASKS, rewriting_sentence
 from .snippets import in_quotes
+
+SIAMESE = ("rnn", "lstm", "gru")
+"""Families that read each text of a pair by itself, with the same weights."""
 
 
 def summary(facts: RunFacts) -> str:
@@ -26,7 +31,7 @@ def summary(facts: RunFacts) -> str:
         rows, between = row_count(main.count), interval(first)
         where = f"{rows} of {code(main.data_name)}, {plain(main.split)}" if main.data_name else rows
         bounds = f" ({level_text(first.level)} interval {between})" if between else ""
-        sentences.append(f"**{capital(metric_title(first.name))} {decimal(first.value)}**{bounds} on {where}")
+        sentences.append(f"**{capital(metric_phrase(first.name))} {decimal(first.value)}**{bounds} on {where}")
         rivals = [
             (rule.name, metric) for rule in main.baselines for metric in rule.metrics if metric.name == first.name
         ]
@@ -105,8 +110,11 @@ def _does(facts: RunFacts) -> str:
         return f"Fills masked words of {texts}"
     if facts.task == "text-generation":
         return f"Continues {texts}"
+    if facts.task == FOLLOWING_TASK:
+        return f"Tells whether the second of two {texts.removeprefix('pairs of ')} follows the first"
     if facts.task == "question-answering":
-        return f"Finds the answers to questions in {texts}"
+        none = ", or that there is none" if "handle_impossible_answer" in question_options(facts) else ""
+        return f"Finds the answers to questions in {texts}{none}"
     if facts.task == "sentence-similarity":
         return f"Makes vectors of {texts.removeprefix('pairs of ')}, by which they are compared"
     if facts.task == "text-ranking":
@@ -141,6 +149,9 @@ def _model_phrase(facts: RunFacts) -> str:
     phrase = architecture.phrase if architecture is not None else "a model"
     if architecture is None and facts.family:
         phrase = f"a model of type {code(facts.family)}"
+    is_pair = facts.task == "text-classification" and facts.data is not None and "text_pair" in facts.data.columns
+    if is_pair and facts.family in SIAMESE:
+        phrase += " that reads the two texts apart (a Siamese network)"
     if facts.parameters is not None:
         phrase += f" with {count(facts.parameters)} parameters"
     if facts.trainable_parameters is not None and facts.trainable_parameters != facts.parameters:

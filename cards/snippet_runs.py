@@ -6,8 +6,8 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -49,11 +49,17 @@ def run_snippets(
         variables: of the environment, beside those of this process: ``HF_ENDPOINT``, ``HF_TOKEN``.
     """
     given = {**(variables or {}), **({"HF_HUB_OFFLINE": "1"} if offline else {})}
-    with ThreadPoolExecutor() as pool:
-        return list(pool.map(lambda each: _run(each[0], each[1], checkpoint, given), snippets))
+    with ExitStack() as stack:
+        started = [stack.enter_context(_started(library, code, checkpoint, given)) for library, code in snippets]
+        return [
+            _finished(process, library, code, checkpoint)
+            for process, (library, code) in zip(started, snippets, strict=True)
+        ]
 
 
-def _run(library: str, code: str, checkpoint: str, variables: Mapping[str, str]) -> SnippetRun:
+@contextmanager
+def _started(library: str, code: str, checkpoint: str, variables: Mapping[str, str]) -> Iterator[subprocess.Popen[str]]:
+    """A Python at work on a snippet, which ends with the block, as its folder does."""
     filled = code.replace(CHECKPOINT_PLACEHOLDER, in_quotes(checkpoint))
     with tempfile.TemporaryDirectory(prefix="quintet-card-") as folder:
         # transformers copies a checkpoint's code there; a common folder would keep, and might mix up, old copies
@@ -67,23 +73,30 @@ def _run(library: str, code: str, checkpoint: str, variables: Mapping[str, str])
             environment["PYTHONPATH"] = os.pathsep.join(paths)
         work = Path(folder, "work")
         work.mkdir()
-        try:
-            done = subprocess.run(
-                [sys.executable, "-c", filled],
-                cwd=work,
-                env=environment,
-                capture_output=True,
-                text=True,
-                encoding="utf-8",
-                errors="replace",
-                timeout=TIMEOUT,
-                check=False,
-            )
-        except subprocess.TimeoutExpired:
-            return SnippetRun(UsageFact(library, code, ""), f"it was not done after {TIMEOUT:.0f} seconds")
-    usage = UsageFact(library, code, done.stdout)
-    if done.returncode == 0:
+        with subprocess.Popen(
+            [sys.executable, "-c", filled],
+            cwd=work,
+            env=environment,
+            stdin=subprocess.DEVNULL,  # a snippet that asks for leave to run code fails, as it should
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            encoding="utf-8",
+            errors="replace",
+        ) as process:
+            try:
+                yield process
+            finally:
+                process.kill()  # nothing, where it is done
+
+
+def _finished(process: subprocess.Popen[str], library: str, code: str, checkpoint: str) -> SnippetRun:
+    try:
+        written, wrong = process.communicate(timeout=TIMEOUT)
+    except subprocess.TimeoutExpired:
+        return SnippetRun(UsageFact(library, code, ""), f"it was not done after {TIMEOUT:.0f} seconds")
+    usage = UsageFact(library, code, written)
+    if process.returncode == 0:
         return SnippetRun(usage)
-    last = next(filter(None, reversed(done.stderr.strip().splitlines())), f"exit code {done.returncode}")
+    last = next(filter(None, reversed(wrong.strip().splitlines())), f"exit code {process.returncode}")
     is_folder = Path(checkpoint).is_dir()
     return SnippetRun(usage, last.replace(checkpoint, Path(checkpoint).name) if is_folder else last)

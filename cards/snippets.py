@@ -8,11 +8,13 @@ import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from .architectures import is_own_family
+from .architectures import CHOSEN_TOGETHER, is_own_family
 from .facts import CHECKPOINT_PLACEHOLDER, RunFacts
+from .following_usage import FOLLOWING_TASK, following_usage
 from .picture_usage import PICTURE_TASKS, drawn_examples, picture_usage
 from .question_usage import ASKED, question_usage
 from .rewriting_usage import REWRITING_TASKS, rewriting_usage
+from .tagging_usage import tagging_usage
 from .vector_usage import VECTOR_TASKS, vector_examples, vector_usage
 from .writing_usage import BEGINNINGS, writing_usage
 
@@ -133,7 +135,7 @@ def default_examples(facts: RunFacts, mask: str | None = None) -> list[dict[str,
         ]
     if facts.problem_type == "tagging":
         return [{"tokens": first}, {"tokens": second}]
-    if facts.data is not None and "text_pair" in facts.data.columns:
+    if facts.task == FOLLOWING_TASK or (facts.data is not None and "text_pair" in facts.data.columns):
         return [{"text": first, "text_pair": second}]
     return [{"text": first}, {"text": second}]
 
@@ -156,14 +158,18 @@ def snippets(facts: RunFacts, inputs: Sequence[Mapping[str, Any]]) -> list[tuple
         prompts, trusted = [literal(each["text"]) for each in inputs], is_own_family(facts.family)
         usage = writing_usage(prompts, trusted=trusted, max_length=facts.max_length)
         return list(zip((QUINTET, TRANSFORMERS), usage, strict=True))
+    if facts.task == FOLLOWING_TASK and inputs:
+        usage = following_usage([literal(dict(each)) for each in inputs])
+        return list(zip((QUINTET, TRANSFORMERS), usage, strict=True))
     known = ("text-classification", "token-classification", "fill-mask", "question-answering")
     if facts.task not in known or not inputs:
         return []
     if facts.task == "question-answering":
-        usage = question_usage([literal(dict(each)) for each in inputs], trusted=is_own_family(facts.family))
+        usage = question_usage(facts, [literal(dict(each)) for each in inputs], trusted=is_own_family(facts.family))
         return list(zip((QUINTET, TRANSFORMERS), usage, strict=True))
     trusted = ", trust_remote_code=True" if is_own_family(facts.family) else ""
     remark = "# trust_remote_code: the network is defined by the .py files beside the weights\n" if trusted else ""
+    texts = [text for each in inputs for text in each.values()]
     name, options = "classify", ""
     if facts.task == "token-classification":
         name, options = "tag", ', aggregation_strategy="simple"'
@@ -172,10 +178,12 @@ def snippets(facts: RunFacts, inputs: Sequence[Mapping[str, Any]]) -> list[tuple
     quintet = f'{name} = pipeline("{facts.task}", model="{CHECKPOINT_PLACEHOLDER}"{options})'
     transformers = f'{remark}{name} = pipeline("{facts.task}", model="{CHECKPOINT_PLACEHOLDER}"{options}{trusted})'
     calls = _calls(facts, inputs)
-    return [
-        (QUINTET, f"from quintet import pipeline\n\n{quintet}\n{calls}\n"),
-        (TRANSFORMERS, f"from transformers import pipeline\n\n{transformers}\n{calls}\n"),
-    ]
+    usages = [(QUINTET, f"from quintet import pipeline\n\n{quintet}\n{calls}\n")]
+    if facts.family not in CHOSEN_TOGETHER:
+        usages.append((TRANSFORMERS, f"from transformers import pipeline\n\n{transformers}\n{calls}\n"))
+    elif all(isinstance(text, str) for text in texts):
+        usages.append((TRANSFORMERS, tagging_usage(list(map(literal, texts)))))
+    return usages
 
 
 def _calls(facts: RunFacts, inputs: Sequence[Mapping[str, Any]]) -> str:
@@ -186,7 +194,7 @@ def _calls(facts: RunFacts, inputs: Sequence[Mapping[str, Any]]) -> str:
     if facts.task == "token-classification":
         return (
             f"texts = {opened}\nfor entities in tag(texts):\n"
-            '    print([(each["entity_group"], each["word"], round(each["score"], 4)) for each in entities])'
+            '    print([(each["entity_group"], each["word"], round(float(each["score"]), 4)) for each in entities])'
         )
     if facts.task == "fill-mask":
         words = '[(each["token_str"], round(each["score"], 4)) for each in '

@@ -8,8 +8,7 @@ from typing import Any
 
 from .facts import DataFacts, HardwareFacts, RunFacts, SplitFacts, TrainingFacts
 from .markdown import block, code, count, decimal, duration, folded, listed, number_of, plain, share, size, table
-from .metadata import metric_title
-from .phrases import MOST_CLASSES, capital, data_sentence, row_count
+from .phrases import MOST_CLASSES, capital, data_sentence, metric_phrase, row_count
 from .picture_usage import noun
 
 CURVES = "curves.png"
@@ -43,6 +42,12 @@ def training_data(facts: RunFacts) -> str:
     means = [f"{plain(split.name)} {decimal(split.label_mean or 0.0)}" for split in known]
     if means:
         parts.append(f"Mean of the numbers: {listed(means)}.")
+    for what, name in (
+        ("Questions without an answer", "unanswered"),
+        ("Questions with an answer that was not where `answer_start` says, and is nearby", "moved_answers"),
+    ):
+        counted = [f"{count(number)} of {plain(each.name)}" for each in data.splits if (number := getattr(each, name))]
+        parts += [f"{what}: {listed(counted)}."] if counted else []
     if data.leakage:
         shared = {plain(pair.replace("/", " and ")): texts for pair, texts in data.leakage.items() if texts}
         both = [f"{count(texts)} in {pair}" for pair, texts in shared.items()]
@@ -71,7 +76,7 @@ def training(facts: RunFacts) -> str:
         parts += [f"{capital(plain(note))}." for note in facts.training.notes]
     if CURVES in facts.pictures:
         metric = facts.training.metric if facts.training is not None else None
-        what = f"loss and {metric_title(metric)}" if metric else "loss"
+        what = f"loss and {metric_phrase(metric)}" if metric else "loss"
         parts.append(f"![{capital(what)} over the steps]({CURVES})")
     return "\n\n".join(["## Training", *parts]) if parts else ""
 
@@ -98,7 +103,7 @@ def _course(facts: RunFacts, run: TrainingFacts) -> list[tuple[str, str]]:
     if run.best_step is not None:
         best = f"step {count(run.best_step)}"
         if run.metric and run.best_metric is not None:
-            best += f", {metric_title(run.metric)} {decimal(run.best_metric)} on validation"
+            best += f", {metric_phrase(run.metric)} {decimal(run.best_metric)} on validation"
     processes = f"{run.processes} process{'es' if run.processes > 1 else ''}"
     threads = f" of {number_of(run.threads, 'thread')}" if run.threads else ""
     rows: list[tuple[str, str | None]] = [

@@ -143,7 +143,7 @@ def check_model(run: RunFacts, running: RunningCheckpoint) -> list[Check]:
         wrong = []
         for example in run.examples:
             try:
-                (answer,) = answers_to(pipe, [example.inputs])
+                (answer,) = answers_to(pipe, [example.inputs], run)
             except QuintetError as error:  # weights that give no finite answer, or inputs that are none
                 wrong.append(str(error))
                 continue

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ..pipelines.errors import DataError, UsageError, WeightsError
+from ..pipelines.record_files import given_name
 from .comparison import NumberCheck
 from .facts import DataFacts, EvaluationFacts, MetricFact, RunFacts, SplitFacts
 from .published import Check
@@ -88,7 +89,7 @@ def _pieces(name: str | None, value: Any) -> dict[str, str]:
         return {}
     paths = [path.strip() for path in str(value).split(",")]
     named = name.split(",") if name is not None else []
-    names = named if len(named) == len(paths) else [Path(path).expanduser().name for path in paths]
+    names = named if len(named) == len(paths) else [given_name(path) for path in paths]
     return dict(zip(names, paths, strict=True))
 
 
@@ -96,9 +97,7 @@ def _is_called(value: Any, name: str) -> bool:
     """Whether what the user gave has the recorded name: the base names of its parts, or its Hub id."""
     if not isinstance(value, str | Path):
         return False
-    text = str(value)
-    parts = ",".join(Path(part.strip()).expanduser().name for part in text.split(","))
-    return name in (text, parts, text.partition("@")[0])
+    return name in (given_name(value), str(value), str(value).partition("@")[0])
 
 
 def _shown(value: Any) -> str:

@@ -242,7 +242,7 @@ def _facts_and_examples(
         stored = [dict(each.inputs) for each in facts.examples]
         mask = pipe.tokenizer.token_text(pipe.mask_id) if row.name == "fill-mask" else None
         inputs = stored or default_examples(replace(facts, languages=tuple(languages) or facts.languages), mask)
-    answers = answers_to(pipe, inputs)
+    answers = answers_to(pipe, inputs, facts)
     return facts, tuple(ExampleFact(one, tuple(answer)) for one, answer in zip(inputs, answers, strict=True))
 
 
@@ -286,7 +286,7 @@ def _run_usages(folder: Path, facts: RunFacts) -> tuple[tuple[UsageFact, ...], l
             f"plain {run.usage.library} does not run it, so the card has no snippet for it: {scrub(run.problem)}"
         )
     usages = tuple(run.usage for run in runs if run.problem is None)
-    # Tags that are chosen together are Quintet's to choose; transformers takes the best one of each word.
+    # Of tags that are chosen together the snippets do not print the same: entities, and words with their tags.
     is_same = facts.family not in CHOSEN_TOGETHER
     if is_same and len(usages) == 2 and not printed_alike(usages[0].output, usages[1].output):
         notes.append("Quintet and plain transformers do not answer the examples alike; the card shows both")

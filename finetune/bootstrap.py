@@ -30,12 +30,12 @@ def intervals(
 
     Args:
         statistics: what to compute from the counts.
-        rows: number of rows that are resampled.
+        rows: number of rows that are resampled; a single one, which says nothing of others, gives an empty result.
         resamples: how many to draw; 0 gives an empty result.
         seed: of the draws.
         level: share of resamples inside the interval, in (0, 1).
     """
-    if not resamples:
+    if not resamples or rows < 2:
         return {}
     parts = [statistics(counts) for counts in resampled_counts(rows, resamples, seed)]
     tails = np.array([(1 - level) / 2, (1 + level) / 2])

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..cards.facts import DataFacts, RunFacts, SplitFacts
 from ..pipelines.errors import DataError, UsageError
+from ..pipelines.record_files import given_name
 from ..pipelines.tasks import Task
 from .training_keys import TrainingKeys
 
@@ -91,8 +92,9 @@ def choose_rows(
     held_out = [role for role in ROLES if role in trained.splits] if trained is not None else []
     if trained is not None and held_out and split in (None, *held_out):
         data, role = trained, split or held_out[0]
-        if reading["max_rows"] is not None:
-            data = _load(dataset, task, **{**reading, **cut})
+        limits = [limit for limit in (reading["max_rows"], cut["max_rows"]) if limit is not None]
+        if min(limits, default=None) != cut["max_rows"]:
+            data = _load(dataset, task, **{**reading, **cut, "max_rows": min(limits)})
         facts = split_facts(data.report.facts(), role)
     else:
         data, role = _load_split(dataset, task, split, reading)
@@ -159,10 +161,11 @@ def _load_like_training(
         if run.data is None or recorded is None or not _is_named(dataset, run.data.name):
             continue
         cut = {name: run.settings[name] for name in SPLIT_SETTINGS if run.settings.get(name) is not None}
+        cut["max_rows"] = run.settings.get("max_rows")
         if run.seed is not None:
             cut["seed"] = run.seed
         try:
-            data = _load(dataset, task, **{**reading, **cut, "max_rows": None})
+            data = _load(dataset, task, **{**reading, **cut})
         except (DataError, UsageError):
             continue  # a data set of the same name, which need not be one that could be trained on
         if split_facts(data.report.facts(), "train").fingerprint == recorded.fingerprint:
@@ -174,5 +177,4 @@ def _is_named(dataset: Any, name: str) -> bool:
     """Whether a data set may be the one recorded as ``name``; rows in memory have no name of their own."""
     if not isinstance(dataset, str | Path):
         return True
-    given = str(dataset)
-    return name in (given, ",".join(Path(part.strip()).name for part in given.split(",")), given.partition("@")[0])
+    return name in (given_name(dataset), str(dataset), str(dataset).partition("@")[0])

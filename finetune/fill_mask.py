@@ -69,7 +69,7 @@ class FillMaskRecipe(TextRecipe):
         DataError: there is nothing to train on.
     """
 
-    unused_settings = ("teacher", "augment", "class_weights", "problem_type")
+    unused_settings = ("teacher", "augment", "class_weights", "problem_type", "label_names")
 
     def __init__(
         self,

@@ -130,4 +130,5 @@ def _from_checkpoint(settings: FinetuneSettings, data: TaskData) -> ImageStart:
         family=checkpoint.config.model_type,
         base_model=checkpoint.name,
         base_revision=checkpoint.revision,
+        new_weights=checkpoint.new_weights,
     )

@@ -1,6 +1,7 @@
 """How good answers are, with how sure we can be: metrics by scikit-learn and scipy, intervals by bootstrap.
 
-    single_label_classification   accuracy, macro precision/recall/F1, AUROC (two classes), calibration error, log loss
+    single_label_classification   accuracy, macro precision/recall/F1, calibration error, log loss; of two classes AUROC
+                                  and the F1 of each, called ``f1:`` and its label
     multi_label_classification    micro and macro F1, precision, recall, subset accuracy; a label is given from 0.5 on
     regression                    mean squared and absolute error, R2, Pearson's and Spearman's correlation
 
@@ -89,6 +90,15 @@ def classification_metrics(
     return _single_label(probabilities, labels, tuple(names), bootstrap, seed)
 
 
+def class_f1(label: str) -> str:
+    """The name of the F1 of one class, where there are two; that of ``equivalent`` is what MRPC is usually measured by.
+
+    >>> class_f1("equivalent")
+    'f1:equivalent'
+    """
+    return f"f1:{label}"
+
+
 def expected_calibration_error(probabilities: np.ndarray, labels: np.ndarray) -> float:
     """How far confidence and accuracy lie apart, in [0, 1]: Guo et al. 2017, equation 3, 15 equal-width bins.
 
@@ -120,6 +130,14 @@ def _single_label(
         "macro_precision": means[0],
         "macro_recall": means[1],
     }
+    statistics = resampling.single_label_statistics(probabilities, labels)
+    ends = dict(resampling.intervals(statistics, len(labels), resamples=resamples, seed=seed))
+    if len(names) == 2:
+        each = sklearn_metrics.f1_score(labels, predicted, labels=ids, average=None, **UNDEFINED)
+        for index, name in enumerate(names):
+            values[class_f1(name)] = each[index]
+            if "class_f1" in ends:
+                ends[class_f1(name)] = tuple(side[index] for side in ends["class_f1"])
     notes = []
     present = np.unique(labels)
     if len(names) == 2 and len(present) == 2:
@@ -128,8 +146,6 @@ def _single_label(
         notes.append(f"auroc is undefined: all rows have the label {quoted(names[present[0]])}")
     values["ece"] = expected_calibration_error(probabilities, labels)
     values["log_loss"] = sklearn_metrics.log_loss(labels, probabilities, labels=ids)
-    statistics = resampling.single_label_statistics(probabilities, labels)
-    ends = resampling.intervals(statistics, len(labels), resamples=resamples, seed=seed)
     per_class, class_notes = _per_class(confusion.sum(1), confusion.sum(0), confusion.diagonal(), names, ends)
     counts = tuple(tuple(int(cell) for cell in row) for row in confusion)
     return Scores(metric_facts(values, ends), per_class, counts, (*notes, *class_notes))

@@ -1,6 +1,7 @@
 """Training for next sentence prediction (Devlin et al. 2019, section 3.1, task 2): whether one text follows another.
 
-It is text classification with two classes that always have the same names and places, whatever the data calls them.
+It is text classification with two classes that always have the same names and places, whatever the data calls them. The
+pairs are those of the data, or are made of its documents; see `following_texts`.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import numpy as np
 
 from ..pipelines.errors import DataError
 from ..pipelines.next_sentence_prediction import LABELS
+from .following_texts import DOCUMENT, is_unpaired, paired
 from .label_answers import measure_labels
 from .measuring import Conditions, Measured
 from .problems import SINGLE_LABEL
@@ -36,6 +38,11 @@ NAMES: tuple[frozenset[str], frozenset[str]] = (
 )
 """What data may call each of `LABELS`, in small letters."""
 
+PAIRS = "made of the documents by the seed: half of them follow each other, half have a sentence of another document"
+
+MEASURING_SEED = 0
+"""By which pairs of documents are made for measuring, unless asked otherwise."""
+
 LONG_PAIRS = "the end of the first text and the beginning of the second"
 
 
@@ -46,8 +53,14 @@ class NextSentencePredictionRecipe(TextClassificationRecipe):
 
     @classmethod
     def start(cls, task: Task, settings: FinetuneSettings, data: TaskData, prepared: Path) -> TextClassificationRecipe:
-        """The recipe at its beginning: model and tokenizer made, labels under their names."""
-        return super().start(task, settings, as_next(data), prepared)
+        """The recipe at its beginning: model and tokenizer made, labels under their names, pairs of documents made."""
+        if not is_unpaired(data):
+            return super().start(task, settings, as_next(data), prepared)
+        seeds = {"train": settings.seed}
+        if len(data.splits.get("validation", ())):
+            data = data.by_content("validation")  # the pairs that the exported checkpoint is measured on
+            seeds["validation"] = MEASURING_SEED
+        return super().start(task, settings, paired(data, LABELS, seeds, prepared), prepared)
 
     def features(self, rows: Mapping[str, Sequence[Any]]) -> list[Features]:
         """Token ids (int32) of the pairs, cut around the place where their texts meet, and the class."""
@@ -67,8 +80,14 @@ class NextSentencePredictionRecipe(TextClassificationRecipe):
         """Metrics of the probabilities that ``pipe`` gives."""
         renamed = {} if conditions.label_map is None else dict(conditions.label_map)
         names = replace(conditions, labels=LABELS, problem_type=SINGLE_LABEL, label_map={})
-        measured = measure_labels(pipe, as_next(data, renamed), role, names)
-        return replace(measured, protocol={"long_texts": LONG_PAIRS})
+        if not is_unpaired(data):
+            measured = measure_labels(pipe, as_next(data, renamed), role, names)
+            return replace(measured, protocol={"long_texts": LONG_PAIRS})
+        data = paired(data, LABELS, {role: conditions.seed})
+        measured = measure_labels(pipe, data, role, names)
+        documents = data.splits[role][DOCUMENT]
+        mistakes = tuple(replace(mistake, row=documents[mistake.row - 1] + 1) for mistake in measured.mistakes)
+        return replace(measured, mistakes=mistakes, protocol={"long_texts": LONG_PAIRS, "pairs": PAIRS})
 
 
 def as_next(data: TaskData, renamed: Mapping[str, str] | None = None) -> TaskData:

@@ -27,6 +27,9 @@ THRESHOLD = "similarity_threshold"
 DEPTH = max(RECALLS)
 _CELLS = 4_000_000  # similarities held at once
 
+Compare = Callable[[np.ndarray, np.ndarray], np.ndarray]
+"""Vectors (n, hidden) and others (m, hidden) -> how alike they are (n, m)."""
+
 Rank = Callable[[int], Iterator[Sequence[int]]]
 """How many -> for each first text the places of so many of the second texts, best first."""
 
@@ -40,9 +43,7 @@ def measure_pairs(pipe: Any, data: TaskData, role: str, conditions: Conditions) 
         def rank(count: int) -> Iterator[Sequence[int]]:
             vectors = np.stack(embed(pipe, pairs.texts, conditions))
             others = np.stack(embed(pipe, candidates.texts))
-            step = max(1, _CELLS // max(1, len(others)))
-            for start in range(0, len(vectors), step):
-                yield from best(pipe.similarities(vectors[start : start + step], others), count)
+            return nearest(vectors, others, count, pipe.similarities)
 
         return measure_ranking(rank, pairs, candidates, data.problem_type, conditions)
     similarities = pair_similarities(pipe, pairs, conditions)
@@ -222,6 +223,24 @@ def measure_ranking(
             "unit": f"place among {len(candidates.texts)} different texts of the split",
         },
     )
+
+
+def nearest(
+    vectors: np.ndarray, others: np.ndarray, count: int, compare: Compare = lambda firsts, seconds: firsts @ seconds.T
+) -> Iterator[list[int]]:
+    """For each row of ``vectors`` (n, hidden) the places of the ``count`` most alike of ``others`` (m, hidden).
+
+    Some rows at a time, so that memory does not grow with their number.
+
+    Args:
+        vectors: (n, hidden).
+        others: (m, hidden).
+        count: how many.
+        compare: gives similarities; by default of vectors of length 1.
+    """
+    step = max(1, _CELLS // max(1, len(others)))
+    for start in range(0, len(vectors), step):
+        yield from best(compare(vectors[start : start + step], others), count)
 
 
 def best(similarities: np.ndarray, count: int) -> Iterator[list[int]]:

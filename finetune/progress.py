@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
@@ -12,6 +12,9 @@ from rich.progress import Progress as Bar
 
 from .plan import Plan
 from .training_state import Position
+
+if TYPE_CHECKING:
+    from .data.report import DataReport
 
 RATE_SECONDS = 20.0
 """The samples per second shown are those of about the last so many seconds."""
@@ -35,6 +38,23 @@ class Progress(Protocol):
     def stop(self) -> None:
         """Training ended."""
         ...
+
+
+def announce(report: DataReport, console: Console | None = None) -> None:
+    """Says, before a training begins, which columns and rows it takes and what a person should know about them.
+
+    Args:
+        report: of the data.
+        console: where to; stderr by default.
+    """
+    console = console or Console(stderr=True)
+    columns = ", ".join(f"{ours} ← {theirs}" for ours, theirs in report.columns.items())
+    rows = ", ".join(f"{split.rows:,} rows of {split.name}" for split in report.splits)
+    lines = [f"data: {columns}; {rows}", *(f"note: {notice}" for notice in report.notices)]
+    if report.rejected_rows:
+        lines.append(f"note: rows that cannot be used: {report.rejected_rows:,}; see rejected.jsonl")
+    for line in lines:
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
 class Silence:
@@ -99,12 +119,14 @@ class ProgressBar:
         self._rate = rate if self._rate is None else (1 - share) * self._rate + share * rate
         measured = line.get("validation")
         if measured:
-            self._measured = f"{self.metric} {measured[self.metric]:.4f}"
+            shown = "validation loss" if self.metric == "loss" else self.metric
+            self._measured = f"{shown} {measured[self.metric]:.4f}"
+            losses = [f"validation loss {measured['loss']:.4f}"] if "loss" in measured else []
+            facts = [*losses, self._measured]
             best = " (best so far)" if position.best_step == position.step else ""
-            validation = f"validation loss {measured['loss']:.4f}, " if "loss" in measured else ""
             self.console.print(
                 f"step {position.step}, epoch {line['epoch']}: loss {self._loss:.4f}, "
-                f"{validation}{self._measured}{best}",
+                f"{', '.join(dict.fromkeys(facts))}{best}",
                 highlight=False,
             )
         if self._task is not None:

@@ -125,6 +125,22 @@ class SingleTexts:
         return {"input_ids": tokens[:-1], "target": tokens[1:].astype(np.int64)}
 
 
+def looks_ahead(model: Any) -> bool:
+    """Whether what a model foretells depends on tokens that come later, as in BERT, which reads both ways; tried out.
+
+    Args:
+        model: of transformers, with a vocabulary of more than eight tokens.
+    """
+    ids = torch.arange(1, 9, device=next(model.parameters()).device).repeat(2, 1)
+    ids[1, -1] = 1
+    was_training = model.training
+    model.eval()
+    with torch.inference_mode():
+        one, other = model(input_ids=ids, use_cache=False).logits[:, :-1].float()
+    model.train(was_training)
+    return not torch.allclose(one, other, rtol=CLOSE, atol=CLOSE)
+
+
 def keeps_apart(model: Any) -> bool:
     """Whether texts that stand in one row leave each other alone, if the places of their tokens begin anew; tried out.
 

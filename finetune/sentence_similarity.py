@@ -24,7 +24,7 @@ from ..pipelines.errors import DataError, UsageError
 from ..pipelines.sentence_settings import SentenceSettings, write_sentence_settings
 from ..pipelines.sentence_similarity import SentenceSimilarityPipeline, pool_tokens
 from .measuring import Conditions, Measured
-from .pair_answers import THRESHOLD, Candidates, best, embed, measure_pairs, pair_scores, pair_similarities
+from .pair_answers import THRESHOLD, Candidates, embed, measure_pairs, nearest, pair_scores, pair_similarities
 from .pair_losses import contrastive_losses, cosine_losses, in_batch_losses, of_all_processes
 from .pair_metrics import best_threshold, rank_metrics
 from .recipe import Batch, BatchLoss, Features, TrainingRows
@@ -110,6 +110,8 @@ class SentenceSimilarityRecipe(TextRecipe):
         )
         self.pair_loss = _loss_of(start.settings, training.kind)
         self.is_divisible = self.pair_loss != "in-batch"
+        if self.has_validation and self.metric != "loss":
+            _check_measurable(self.validation, self.metric)
         prompts = sentences.prompts or {}
         self.prompts = [next((name for name in names if name in prompts), None) for names in self.prompt_names]
 
@@ -200,12 +202,13 @@ class SentenceSimilarityRecipe(TextRecipe):
         )
         loss = self._validation_loss(firsts, seconds[candidates.right], pairs)
         if pairs.kind == "matching":
-            ranks, _ = candidates.ranks(best(firsts @ seconds.T, candidates.depth))
+            ranks, _ = candidates.ranks(nearest(firsts, seconds, candidates.depth))
             scores = rank_metrics(ranks, bootstrap=0)
         else:
             similarities = (firsts * seconds[candidates.right]).sum(-1).astype(np.float64)
             scores = pair_scores(similarities, pairs, None, bootstrap=0)
-        return {"loss": loss} | {fact.name: fact.value for fact in scores.metrics}
+        # Similarities that are all the same, as of weights that collapsed, have no correlation.
+        return {self.metric: 0.0, "loss": loss} | {fact.name: fact.value for fact in scores.metrics}
 
     def _validation_loss(self, firsts: np.ndarray, seconds: np.ndarray, pairs: TextPairs) -> float:
         """The mean loss of validation; in-batch with as many texts to choose from as in training."""
@@ -293,12 +296,29 @@ def _check_loss(loss: Loss, settings: FinetuneSettings, training: TextPairs) -> 
         raise UsageError(
             "--batch-size 1 leaves no other text to tell the right one from; expected 2 pairs or more, better 32"
         )
-    different = len(set(islice(training.partners, 10_000)))
-    if different < 2:
+    chosen = np.flatnonzero(training.targets > 0.5)
+    if len({training.partners[int(row)] for row in chosen[:10_000]}) < 2:
+        of_which = "rows" if len(chosen) == len(training) else "equal pairs"
         raise DataError(
-            f"all {len(training)} rows of train have the same second text, so no text can be told from another; "
+            f"all {len(chosen)} {of_which} of train have the same second text, so no text can be told from another; "
             "expected different ones, or pairs with a score or a label"
         )
+
+
+def _check_measurable(pairs: TextPairs, metric: str) -> None:
+    """Whether ``metric`` tells good weights from bad ones on these rows of validation.
+
+    Raises:
+        DataError: all of them have the same target.
+    """
+    if pairs.kind == "matching" or np.ptp(pairs.targets) > 0:
+        return
+    target = float(pairs.targets[0])
+    same = f"the score {target:g}" if pairs.labels is None else f"the label '{pairs.labels[int(target)]}'"
+    raise DataError(
+        f"all {len(pairs)} rows of validation have {same}, so {metric} is undefined there; give another "
+        "--validation-split or a larger --validation-fraction, or choose the best weights by --metric loss"
+    )
 
 
 def _sentences(start: TextStart) -> SentenceSettings:

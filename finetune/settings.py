@@ -24,6 +24,7 @@ PRETRAINED_DEFAULTS: Mapping[str, Any] = {
     "weight_decay": 0.01,
     "warmup": 0.1,
     "label_smoothing": 0.0,
+    "ema": 0.0,
 }
 """What a setting left at None means for a model that starts from pretrained weights."""
 
@@ -39,6 +40,7 @@ SCRATCH_DEFAULTS: Mapping[str, Any] = {
     "max_length": 256,
     "vocab_size": 20_000,
     "label_smoothing": 0.0,
+    "ema": 0.0,
 }
 """What a setting left at None means for a model trained from scratch whose family does not say otherwise."""
 
@@ -120,6 +122,12 @@ class FinetuneSettings:
     max_length: int | None = setting(
         None, "tokens of a text to train on; longer texts are cut; default: the model's own"
     )
+    max_target_length: int | None = setting(
+        None,
+        "tokens of a text to be written: in training longer ones are cut, and the checkpoint writes so many at most; "
+        "default: as --max-length, and what a pretrained checkpoint writes",
+        tasks=("translation", "summarization", "text2text-generation"),
+    )
 
     # model
     model_args: Mapping[str, str | int | float | bool] = setting(
@@ -175,7 +183,11 @@ class FinetuneSettings:
     class_weights: Literal["none", "balanced"] = setting(
         "none", "balanced: rows weigh inversely to the count of their label"
     )
-    ema: float = setting(0.0, "decay per step of an average of the weights that is evaluated and kept; 0 keeps none")
+    ema: float | None = setting(
+        None,
+        "decay per step of an average of the weights that is evaluated and kept, 0 keeps none; default: the model's "
+        "own, mostly 0",
+    )
     precision: Literal["float32", "bfloat16"] = setting("float32", "of the matrix products; weights stay float32")
     seed: int = setting(0, "fixes initial weights, splits, order and dropout")
     device: str | None = setting(None, "cpu, cuda or mps; default: the fastest there is")
@@ -305,6 +317,7 @@ _RANGES: Mapping[str, tuple[float, float, bool, bool]] = {
     "max_rows": (1, float("inf"), True, False),
     "image_size": (8, float("inf"), True, False),
     "max_length": (3, float("inf"), True, False),  # fewer leave no token beside the special ones
+    "max_target_length": (3, float("inf"), True, False),
     "vocab_size": (16, float("inf"), True, False),
     "embeddings_scale": (0, float("inf"), False, False),
     "lora_rank": (1, float("inf"), True, False),

@@ -96,7 +96,7 @@ def _baselines(data: TaskData, role: str, reading: Reading) -> Iterator[tuple[st
     if lengths:
         words = max(1, round(median(lengths)))
         source = "of the evaluated rows themselves" if training is None else "of the training split"
-        unit = "characters" if reading.by_character else "words"
+        unit = ("character" if reading.by_character else "word") + ("s" if words > 1 else "")
         yield (
             "words of the question",
             [_nearest_span(row["question"], row["context"], words, reading) for row in questions_of(rows)],

@@ -33,6 +33,7 @@ class StartingPoint:
         additions: of LoRA; None without.
         parameters: number of weights, without additions.
         trainable_parameters: those that training changes, additions included.
+        new_weights: names of the weights of a checkpoint's new head, drawn at random.
     """
 
     model: Any
@@ -43,6 +44,7 @@ class StartingPoint:
     additions: LowRankAdditions | None = None
     parameters: int = 0
     trainable_parameters: int = 0
+    new_weights: frozenset[str] = frozenset()
 
     def choose_weights(self, given: FinetuneSettings) -> None:
         """Freezes what ``--freeze`` and ``--lora`` leave as it is, and counts the weights.
@@ -52,10 +54,11 @@ class StartingPoint:
         """
         self.parameters = sum(weight.numel() for weight in self.model.parameters())
         if given.freeze:
-            freeze_body(self.model)
+            freeze_body(self.model, self.new_weights)
         if given.lora:
             torch.manual_seed(given.seed)
-            self.additions = LowRankAdditions(self.model, self.settings, self.base_model or self.family)
+            name = self.base_model or self.family
+            self.additions = LowRankAdditions(self.model, self.settings, name, self.new_weights)
         self.trainable_parameters = sum(weight.numel() for weight in self.model.parameters() if weight.requires_grad)
 
 

@@ -18,6 +18,7 @@ import numpy as np
 import torch
 
 from ..pipelines.checkpoints import from_model
+from ..pipelines.errors import UsageError
 from ..pipelines.models.shapes import IGNORED
 from .measuring import Conditions, Measured
 from .plan import micro_batches
@@ -85,15 +86,43 @@ class Text2TextGenerationRecipe(TextRecipe):
     def start(cls, task: Task, settings: FinetuneSettings, data: TaskData, prepared: Path) -> Text2TextGenerationRecipe:
         """The recipe at its beginning: model and tokenizer made."""
         start = starting_point(settings, data, prepared)
-        set_decoding(start)
+        start.model.config.use_cache = True  # off in training only, where the recipe says so
+        if start.base_model is None:
+            start.model.generation_config.num_beams = BEAMS
+            start.model.generation_config.max_new_tokens = start.tokenizer.max_length
         cls.prepare(start, settings, data)
-        return cls(
+        recipe = cls(
             task,
             start,
             SplitRows(data.splits["train"]),
             problem_type=data.problem_type,
             validation=data.splits.get("validation"),
         )
+        recipe.keep_decoding()
+        return recipe
+
+    def keep_decoding(self) -> None:
+        """Puts how the pipeline writes into the generation configuration, so that plain ``generate`` does the same.
+
+        Beside what a checkpoint says for all tasks these are what it says for this one, the token of the language to
+        be written, and the pipeline's own defaults, which transformers has not.
+
+        Raises:
+            UsageError: the decoder cannot write texts as long as ``max_target_length``.
+        """
+        most, limit, plan = self.settings.max_target_length, self.pipeline.decoder_limit, self.pipeline.options.plan
+        if most is not None and limit is not None and most > limit:
+            raise UsageError(
+                f"--max-target-length is {most}, but the decoder of {self.settings.model} writes {limit} tokens at "
+                f"most; give {limit} or fewer"
+            )
+        lengths = dict(plan.lengths)
+        if most is not None or "max_new_tokens" in lengths:
+            lengths |= {"max_new_tokens": most or shortest(lengths["max_new_tokens"], limit), "max_length": None}
+        generation = self.model.generation_config
+        for name, value in {**plan.parameters, **lengths}.items():
+            setattr(generation, name, value)
+        generation._from_model_config = False  # it says more than the model's configuration does
 
     @classmethod
     def prepare(cls, start: TextStart, settings: FinetuneSettings, data: TaskData) -> None:
@@ -110,18 +139,23 @@ class Text2TextGenerationRecipe(TextRecipe):
         network = getattr(model, "network", None)
         if network is not None:
             generation = model.generation_config.to_diff_dict()
-            checkpoint = replace(checkpoint, model=network, light=True, generation=generation)
+            config = replace(checkpoint.config, max_length=None)  # a state has room for any text
+            checkpoint = replace(checkpoint, model=network, light=True, config=config, generation=generation)
         return self.task.load_pipeline().from_checkpoint(checkpoint)
 
     def features(self, rows: Mapping[str, Sequence[Any]]) -> list[Features]:
-        """Token ids of what is read and what is written, int32, each cut to the tokenizer's ``max_length``."""
+        """Token ids of what is read and what is written, int32.
+
+        Each is cut to the tokenizer's ``max_length``; what is written to ``max_target_length``, if that is set.
+        """
         read = self.pipeline.preprocess(list(rows["text"]), truncation=True)
         written = self.pipeline.encode_targets(list(rows["target"]))
         limit = self.tokenizer.max_length
+        of_target = shortest(self.settings.max_target_length or limit, self.pipeline.decoder_limit)
         return [
             {
                 "input_ids": np.asarray(cut(pieces[0], limit), np.int32),
-                "target": np.asarray(cut(target, limit), np.int32),
+                "target": np.asarray(cut(target, of_target), np.int32),
             }
             for pieces, target in zip(read, written, strict=True)
         ]
@@ -200,15 +234,9 @@ class Text2TextGenerationRecipe(TextRecipe):
         return measure_texts(pipe, data, role, conditions, scorer=cls.scorer, rules=cls.rules, protocol=cls.protocol())
 
 
-def set_decoding(start: TextStart) -> None:
-    """Makes the checkpoint write with `BEAMS` beams unless it says itself how; kept in its generation configuration."""
-    start.model.config.use_cache = True  # off in training only, where the recipe says so
-    if start.base_model is not None:
-        return
-    generation = start.model.generation_config
-    generation.num_beams = BEAMS
-    generation.max_length = None
-    generation.max_new_tokens = start.tokenizer.max_length
+def shortest(*limits: int | None) -> int | None:
+    """The lowest of the limits that there are; None if there are none."""
+    return min((limit for limit in limits if limit is not None), default=None)
 
 
 def cut(target: list[int], limit: int | None) -> list[int]:

@@ -16,14 +16,14 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from ..pipelines.errors import DataError
+from ..pipelines.errors import DataError, UsageError
 from ..pipelines.models.shapes import IGNORED
 from .language_metrics import DIRECTIONS, language_metrics
 from .language_scores import measure_language
 from .measuring import Conditions, Measured
 from .next_tokens import add_up, foretold, windows_of
 from .recipe import Batch, BatchLoss, Features
-from .running_text import SingleTexts, Stream, frame_of, keeps_apart
+from .running_text import SingleTexts, Stream, frame_of, keeps_apart, looks_ahead
 from .settings import FinetuneSettings
 from .text_models import TextStart, starting_point, training_texts
 from .text_recipe import NOT_INPUTS, TextRecipe, gathered
@@ -57,7 +57,7 @@ class TextGenerationRecipe(TextRecipe):
         DataError: there is nothing to train on.
     """
 
-    unused_settings = ("teacher", "augment", "class_weights", "problem_type")
+    unused_settings = ("teacher", "augment", "class_weights", "problem_type", "label_names")
 
     def __init__(
         self,
@@ -87,6 +87,7 @@ class TextGenerationRecipe(TextRecipe):
     def start(cls, task: Task, settings: FinetuneSettings, data: TaskData, prepared: Path) -> TextGenerationRecipe:
         """The recipe at its beginning: model and tokenizer made, the training split tokenized."""
         start = starting_point(settings, data, prepared)
+        check_start(start)
         if "use_cache" in start.model.config.to_dict():
             start.model.config.use_cache = True  # who writes needs it; training says each time that it does not
         texts = TokenizedTexts.of(training_texts(data), start.tokenizer, prepared / TEXTS_FOLDER)
@@ -168,3 +169,22 @@ class TextGenerationRecipe(TextRecipe):
     def measure(cls, pipe: Any, data: TaskData, role: str, conditions: Conditions) -> Measured:
         """Metrics of what the model of ``pipe`` foretells."""
         return measure_language(pipe, data, role, conditions)
+
+
+def check_start(start: TextStart) -> None:
+    """Whether a model can learn to continue texts, and read as many tokens at once as was asked for.
+
+    Raises:
+        UsageError: it cannot.
+    """
+    name, asked, most = start.base_model or start.family, start.settings.max_length, start.tokenizer.max_length
+    if asked is not None and most is not None and asked > most:
+        raise UsageError(
+            f"--max-length {asked} is more than the {most} tokens that '{name}' reads at once; give {most} or less, or "
+            "leave it out"
+        )
+    if start.base_model is not None and looks_ahead(start.model):
+        raise UsageError(
+            f"checkpoint '{name}' reads a text in both directions, so it would see the tokens that it is to foretell; "
+            "expected one that reads from left to right, such as GPT-2, or a family: gpt2-mini, lstm-lm, gru-lm"
+        )

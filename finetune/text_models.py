@@ -84,7 +84,7 @@ def _from_scratch(settings: FinetuneSettings, family: Family, data: TaskData, pr
         padding_id=tokenizer.pad_id,
         start_id=tokenizer.start_id,
         end_id=tokenizer.end_id,
-        max_length=settings.max_length,
+        max_length=max(settings.max_length or family.max_length, settings.max_target_length or 0),
     )
     words = None if known is None else learn_words(model, known)
     if settings.embeddings_from:
@@ -165,6 +165,7 @@ def _from_checkpoint(settings: FinetuneSettings, data: TaskData) -> TextStart:
         base_model=checkpoint.name,
         base_revision=checkpoint.revision,
         sentences=read_sentence_settings(checkpoint),
+        new_weights=checkpoint.new_weights,
     )
 
 

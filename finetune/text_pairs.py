@@ -5,6 +5,7 @@ One place where training and measuring of vectors look at the target of a data s
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -106,7 +107,6 @@ def _alike(names: Sequence[str], column: str) -> int:
 
 def _is_number(name: str) -> bool:
     try:
-        float(name)
+        return math.isfinite(float(name))
     except ValueError:
         return False
-    return True

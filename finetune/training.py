@@ -31,7 +31,7 @@ from .processes import (
     said_once,
     start_processes,
 )
-from .progress import Progress, ProgressBar, Silence
+from .progress import Progress, ProgressBar, Silence, announce
 from .run_identity import command_of, identity, plain_settings, public_settings
 from .settings import FinetuneSettings
 from .step_log import read_log
@@ -101,6 +101,7 @@ def finetune_with(settings: FinetuneSettings, rows: Any = None) -> RunFacts | Dr
         data = load_task_data(settings, task, rows, rejected=output / "rejected.jsonl")
         state = StateFolder(output, identity(settings, data))
         if is_first_process():
+            announce(data.report)
             state.claim()
         return data, state, recipe_class.start(task, settings, data, state.folder)
 

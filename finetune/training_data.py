@@ -8,11 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..pipelines.errors import DataError
 from ..pipelines.tasks import Task, in_languages, task_options
 from .settings import FinetuneSettings
 
 if TYPE_CHECKING:
     from .data import TaskData
+
+PAIR_NAMES = ("sentence-pair", "paraphrase")
+"""Names of text classification by which two texts are asked for."""
 
 
 def load_task_data(settings: FinetuneSettings, task: Task, rows: Any, *, rejected: Path | None) -> TaskData:
@@ -29,7 +33,7 @@ def load_task_data(settings: FinetuneSettings, task: Task, rows: Any, *, rejecte
     """
     from .data import load_data
 
-    return load_data(
+    data = load_data(
         settings.dataset if rows is None else rows,
         task=in_languages(task, task_options(settings.task)),
         columns=settings.columns or None,
@@ -47,6 +51,14 @@ def load_task_data(settings: FinetuneSettings, task: Task, rows: Any, *, rejecte
         problem_type=settings.problem_type,
         text_unit=settings.text_unit,
     )
+    found = data.report.columns
+    if settings.task in PAIR_NAMES and "text_pair" not in found:
+        raise DataError(
+            f"{settings.task} compares two texts, and {data.report.name} has one, '{found['text']}' (found: "
+            f"{', '.join(data.report.found_columns)}); name the other with --columns text={found['text']},text_pair=…, "
+            "or train text-classification, which takes single texts"
+        )
+    return data
 
 
 class SplitRows:

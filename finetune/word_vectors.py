@@ -37,6 +37,12 @@ def vectors_from_checkpoint(model: Any, words: Mapping[str, int], settings: Fine
         settings.embeddings_from or "", light=False, new_head=True, trust_remote_code=settings.trust_remote_code
     )
     pretrained: Any = source.model
+    known, most = pretrained.get_input_embeddings().weight.shape[0], source.tokenizer.vocab_size
+    if known < most:
+        raise UsageError(
+            f"--embeddings-from {source.name} has {known:,} input embeddings for {most:,} tokens, since its network "
+            "makes vectors of words out of their bytes; give a checkpoint with one for each token"
+        )
     table = model.get_input_embeddings().weight
     vectors = word_vectors(sorted(words), pretrained.get_input_embeddings().weight.detach(), source.tokenizer)
     size, most = table.shape[1], min(vectors.shape)

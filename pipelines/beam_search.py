@@ -8,13 +8,14 @@ section 7, have another formula for the same end).
 
 from __future__ import annotations
 
+import bisect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import torch
 
-from .decoding import DecodingRules, StatefulEncoderDecoder, penalise
+from .decoding import DecodingRules, StatefulEncoderDecoder, penalise, without_repeats
 
 IMPOSSIBLE = -1e9
 """The score of a beam that is none, as transformers has it."""
@@ -51,8 +52,7 @@ class _Search:
 
     def add(self, score: float, tokens: list[int], width: int) -> None:
         """Keeps a text that has ended, if it is among the best."""
-        self.finished.append((score, tokens))
-        self.finished.sort(key=lambda text: -text[0])
+        bisect.insort(self.finished, (score, tokens), key=lambda text: -text[0])
         del self.finished[width:]
 
 
@@ -76,7 +76,7 @@ def beam_search(
         state: by ``model.encode``.
         count: of the texts that were encoded.
         start: the token with which writing begins.
-        rules: lengths, repetition penalty and the tokens that end a text.
+        rules: lengths, rules on repetition and the tokens that end a text.
         beams: how many, and how they are compared.
         device: where the model computes.
         is_finished: told the tokens of a text, ``start`` first, whether it ends with them, as at a stop string.
@@ -137,10 +137,12 @@ def beam_search(
 def _allowed(
     added: torch.Tensor, texts: torch.Tensor, rules: DecodingRules, ends: torch.Tensor, length: int
 ) -> torch.Tensor:
-    """The logarithms of the probabilities, ``(rows, vocab)``, by the repetition penalty and the least length."""
+    """The logarithms of the probabilities, ``(rows, vocab)``, by the rules on repetition and the least length."""
     if rules.repetition_penalty not in (None, 1.0):
         seen = torch.zeros_like(added, dtype=torch.bool).scatter(1, texts.flatten(0, 1), True)
         added = penalise(added, seen, float(rules.repetition_penalty or 1))
+    if rules.no_repeat_ngram_size:
+        added = without_repeats(added, texts.flatten(0, 1).tolist(), rules.no_repeat_ngram_size)
     if len(ends) and length <= rules.min_new_tokens:
         added = added.index_fill(1, ends, -torch.inf)
     return added

@@ -70,6 +70,7 @@ class Checkpoint:
         light: whether it was loaded without transformers.
         revision: commit of the Hub repository; None for others.
         generation: where ``light``, content of ``generation_config.json``: how it writes unless asked otherwise.
+        new_weights: names of the model's weights that were drawn at random, those of a new head.
     """
 
     name: str
@@ -81,6 +82,7 @@ class Checkpoint:
     image_processor: ImageProcessor | None = None
     revision: str | None = None
     generation: Mapping[str, Any] = field(default_factory=dict)
+    new_weights: frozenset[str] = frozenset()
 
     @property
     def tokenizer(self) -> TextTokenizer:
@@ -201,7 +203,7 @@ def load_checkpoint(
             return _load_light(place, raw, family, tokenizer, device, number_format)
     from .transformers_loading import load_image_processor, load_model, load_tokenizer
 
-    live = load_model(
+    live, new_weights = load_model(
         place,
         raw,
         row,
@@ -228,7 +230,7 @@ def load_checkpoint(
             text_tokenizer = TextTokenizer.from_transformers(loaded)
     checkpoint = from_model(live, text_tokenizer, images=images, name=place.name, folder=place.folder)
     checkpoint.model.to(device)
-    checkpoint.revision = place.revision
+    checkpoint.revision, checkpoint.new_weights = place.revision, new_weights
     return checkpoint
 
 

@@ -64,6 +64,8 @@ class DecodingRules:
         min_p: only tokens with at least this share of the highest probability can be drawn; None for all.
         repetition_penalty: logits of tokens that the prompt or the text holds are divided by it where they are
             positive, and multiplied where they are negative (Keskar et al. 2019, CTRL, section 4.1).
+        no_repeat_ngram_size: no run of so many tokens comes twice, the prompt's included (Paulus et al. 2018, section
+            2.5); None or 0 where it may.
         ends: tokens that end a text.
     """
 
@@ -75,6 +77,7 @@ class DecodingRules:
     top_p: float | None = None
     min_p: float | None = None
     repetition_penalty: float | None = None
+    no_repeat_ngram_size: int | None = None
     ends: frozenset[int] = frozenset()
 
 
@@ -131,6 +134,26 @@ def penalise(scores: torch.Tensor, seen: torch.Tensor, penalty: float) -> torch.
     return torch.where(seen, torch.where(scores < 0, scores * penalty, scores / penalty), scores)
 
 
+def repeated(text: Sequence[int], size: int) -> list[int]:
+    """The tokens after which ``text`` would hold a run of ``size`` tokens twice.
+
+    >>> repeated([5, 6, 7, 5, 6], 3), repeated([5, 6], 1)
+    ([7], [5, 6])
+    """
+    last = list(text[len(text) - size + 1 :]) if len(text) >= size > 1 else []
+    starts = range(len(text) - size + 1)
+    return [text[start + size - 1] for start in starts if list(text[start : start + size - 1]) == last]
+
+
+def without_repeats(scores: torch.Tensor, texts: Sequence[Sequence[int]], size: int | None) -> torch.Tensor:
+    """``scores`` ``(rows, vocab)``, -inf for what would repeat a run of ``size`` tokens of its text."""
+    found = [(row, token) for row, text in enumerate(texts) for token in repeated(text, size)] if size else []
+    if not found:
+        return scores
+    rows, tokens = torch.tensor(found, device=scores.device).T
+    return scores.index_put((rows, tokens), torch.tensor(-torch.inf, device=scores.device))
+
+
 def decode_steps(
     model: StatefulLanguageModel | StatefulEncoderDecoder,
     state: Any,
@@ -174,6 +197,7 @@ def decode_steps(
                 for row, prompt in enumerate(prompts):
                     seen[row, list(prompt)] = True
             scores = penalise(scores, seen, float(rules.repetition_penalty or 1))
+        scores = without_repeats(scores, texts, rules.no_repeat_ngram_size)
         tokens = _choose(scores, texts, prompts, rules, generators, active, read)
         given: list[int | None] = [None] * len(texts)
         for row, text in enumerate(texts):

@@ -7,6 +7,7 @@ defaults.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -23,8 +24,17 @@ LENGTHS = ("max_new_tokens", "max_length", "min_new_tokens", "min_length")
 SAMPLING = ("temperature", "top_k", "top_p", "min_p", "typical_p", "epsilon_cutoff", "eta_cutoff", "top_h")
 """Options that say how tokens are drawn; without drawing they mean nothing."""
 
-STATEFUL = ("do_sample", "temperature", "top_k", "top_p", "min_p", "repetition_penalty", "num_return_sequences")
-STATEFUL_OPTIONS = (*LENGTHS, *STATEFUL, "eos_token_id", "bos_token_id", "pad_token_id", "stop_strings", "num_beams")
+STATEFUL = ("do_sample", "temperature", "top_k", "top_p", "min_p", "repetition_penalty", "no_repeat_ngram_size")
+STATEFUL_OPTIONS = (
+    *LENGTHS,
+    *STATEFUL,
+    "num_return_sequences",
+    "eos_token_id",
+    "bos_token_id",
+    "pad_token_id",
+    "stop_strings",
+    "num_beams",
+)
 """Options that networks of our own know, which have no ``generate``."""
 
 REWRITING_OPTIONS = (*STATEFUL_OPTIONS, "length_penalty", "early_stopping")
@@ -112,7 +122,7 @@ class WritingPlan:
 
     def rules(self, budget: Budget) -> DecodingRules:
         """The plan for networks that are decoded token by token."""
-        names = ("temperature", "top_k", "top_p", "min_p", "repetition_penalty")
+        names = ("temperature", "top_k", "top_p", "min_p", "repetition_penalty", "no_repeat_ngram_size")
         chosen = {name: self.parameters.get(name) for name in names}
         if "top_k" not in self.parameters:
             chosen["top_k"] = 50  # the default of transformers
@@ -180,6 +190,9 @@ def read_writing_options(options: Mapping[str, Any], before: Mapping[str, Any]) 
         # Of both kinds a number of new tokens would win, also the pipeline's over the call's total.
         if given.get(total) is not None and new not in given:
             merged.pop(new, None)
+    for name in _CHECKPOINTS_IF_NONE:
+        if name in given and given[name] is None:
+            merged.pop(name, None)
     return merged
 
 
@@ -331,6 +344,17 @@ def _is_number(value: Any) -> bool:
 
 _COUNT = (lambda value: _is_whole(value, 1), "a whole number from 1")
 _COUNT_OR_NONE = (lambda value: _is_whole(value, 0), "a whole number from 0")
+_CHECKPOINTS_IF_NONE = (
+    "do_sample",
+    "num_beams",
+    "num_return_sequences",
+    "length_penalty",
+    "early_stopping",
+    "repetition_penalty",
+    "no_repeat_ngram_size",
+)
+"""Options that, given as None, are as the checkpoint has them; others have a None of their own: no limit, no end."""
+
 _CHECKS: Mapping[str, tuple[Callable[[Any], bool], str]] = {
     "max_new_tokens": (_COUNT[0], "a number of tokens from 1"),
     "max_length": (_COUNT[0], "a number of tokens from 1"),
@@ -347,6 +371,16 @@ _CHECKS: Mapping[str, tuple[Callable[[Any], bool], str]] = {
     "top_p": (lambda value: _is_number(value) and 0 < value <= 1, "a probability in (0, 1]"),
     "min_p": (lambda value: _is_number(value) and 0 <= value <= 1, "a fraction in [0, 1]"),
     "repetition_penalty": (lambda value: _is_number(value) and value > 0, "a number above 0, for instance 1.2"),
+    "no_repeat_ngram_size": (_COUNT_OR_NONE[0], "a number of tokens, or 0 for any repetition"),
+    "length_penalty": (
+        lambda value: _is_number(value) and math.isfinite(value),
+        "a number, above 0 for longer texts and below 0 for shorter ones",
+    ),
+    "early_stopping": (lambda value: isinstance(value, bool) or value == "never", "True, False or 'never'"),
+    "eos_token_id": (
+        lambda value: all(_is_whole(each, 0) for each in (value if isinstance(value, list | tuple) else [value])),
+        "a token's id, or a list of ids",
+    ),
     "seed": (_COUNT_OR_NONE[0], "a whole number from 0"),
     "keep_stop_string": (lambda value: isinstance(value, bool), "True or False"),
     "stop_strings": (

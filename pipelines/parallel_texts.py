@@ -6,7 +6,6 @@ them (``en``, ``en-US``, ``en_XX``, ``eng_Latn``), or ``src`` and ``tgt``, ``sou
 
 from __future__ import annotations
 
-import io
 import itertools
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -15,17 +14,34 @@ from pathlib import PurePosixPath
 from typing import Any, BinaryIO
 
 from .errors import DataError
+from .record_formats import text_stream
 from .record_rows import BadRow, Record, Rows, chosen, invalid_byte, not_utf8, shown
 
-_LANGUAGE = re.compile(r"[a-z]{2}([-_][A-Za-z]{2,4})?|[a-z]{3}_[A-Z][a-z]{3}")
+_LANGUAGE = re.compile(r"([a-z]{2})([-_][A-Za-z]{2,4})?|[a-z]{3}_[A-Z][a-z]{3}")
+
+# ISO 639-1, so that README.md and train.py are no texts in a language.
+# fmt: off
+_CODES = frozenset({
+    "aa", "ab", "ae", "af", "ak", "am", "an", "ar", "as", "av", "ay", "az", "ba", "be", "bg", "bi", "bm", "bn", "bo",
+    "br", "bs", "ca", "ce", "ch", "co", "cr", "cs", "cu", "cv", "cy", "da", "de", "dv", "dz", "ee", "el", "en", "eo",
+    "es", "et", "eu", "fa", "ff", "fi", "fj", "fo", "fr", "fy", "ga", "gd", "gl", "gn", "gu", "gv", "ha", "he", "hi",
+    "ho", "hr", "ht", "hu", "hy", "hz", "ia", "id", "ie", "ig", "ii", "ik", "io", "is", "it", "iu", "ja", "jv", "ka",
+    "kg", "ki", "kj", "kk", "kl", "km", "kn", "ko", "kr", "ks", "ku", "kv", "kw", "ky", "la", "lb", "lg", "li", "ln",
+    "lo", "lt", "lu", "lv", "mg", "mh", "mi", "mk", "ml", "mn", "mr", "ms", "mt", "my", "na", "nb", "nd", "ne", "ng",
+    "nl", "nn", "no", "nr", "nv", "ny", "oc", "oj", "om", "or", "os", "pa", "pi", "pl", "ps", "pt", "qu", "rm", "rn",
+    "ro", "ru", "rw", "sa", "sc", "sd", "se", "sg", "si", "sk", "sl", "sm", "sn", "so", "sq", "sr", "ss", "st", "su",
+    "sv", "sw", "ta", "te", "tg", "th", "ti", "tk", "tl", "tn", "to", "tr", "ts", "tt", "tw", "ty", "ug", "uk", "ur",
+    "uz", "ve", "vi", "vo", "wa", "wo", "xh", "yi", "yo", "za", "zh", "zu",
+})
+# fmt: on
 _SIDES = ("src", "tgt", "source", "target")
 
 
 def language_of(path: str) -> str | None:
     """The language that the ending of a file stands for, as it is written; None where it stands for none.
 
-    >>> language_of("test_2016_flickr.de.gz"), language_of("train.csv")
-    ('de', None)
+    >>> language_of("test_2016_flickr.de.gz"), language_of("train.csv"), language_of("README.md")
+    ('de', None, None)
     """
     ending = PurePosixPath(path.removesuffix(".gz")).suffix[1:]
     return ending if is_language(ending) or ending in _SIDES else None
@@ -33,7 +49,8 @@ def language_of(path: str) -> str | None:
 
 def is_language(name: str) -> bool:
     """Whether a word is written as data sets write languages."""
-    return _LANGUAGE.fullmatch(name) is not None
+    found = _LANGUAGE.fullmatch(name)
+    return found is not None and (found[1] is None or found[1] in _CODES)
 
 
 def group_parallel(paths: Iterable[str]) -> list[dict[str, str]]:
@@ -59,12 +76,17 @@ def read_parallel(streams: Mapping[str, tuple[str, BinaryIO]], source: str, colu
         columns: languages wanted; None for all.
 
     Raises:
-        DataError: the files have not the same number of lines, or there is no language of a name in ``columns``.
+        DataError: the files have not the same number of lines, one is empty, or there is no language of a name in
+            ``columns``.
     """
     names = {language: name for language, (name, _) in streams.items()}
     counts = dict.fromkeys(streams, 0)
     with ExitStack() as files:
-        texts = {language: files.enter_context(_text(stream)) for language, (_, stream) in streams.items()}
+        # Lines end at a line feed and nowhere else, or other marks would shift one language.
+        texts = {
+            language: files.enter_context(text_stream(stream, name, newline="\n"))
+            for language, (name, stream) in streams.items()
+        }
         for number, lines in enumerate(itertools.zip_longest(*texts.values()), 1):
             row = dict(zip(texts, lines, strict=True))
             counts |= {language: number for language, line in row.items() if line is not None}
@@ -81,8 +103,3 @@ def _row(values: dict[str, Any], source: str, number: int, columns: Sequence[str
         if (byte := invalid_byte(text)) is not None:
             return BadRow(source, number, not_utf8(byte, language), shown(text))
     return Record(chosen(values, columns, source), source, number)
-
-
-def _text(stream: BinaryIO) -> io.TextIOWrapper:
-    """The file as text whose lines end at a line feed and nowhere else, or other marks would shift one language."""
-    return io.TextIOWrapper(stream, encoding="utf-8-sig", errors="surrogateescape", newline="\n")

@@ -202,24 +202,27 @@ class VectorFile:
     @contextmanager
     def writing(self) -> Iterator[Callable[[np.ndarray], None]]:
         """Gives a function that adds vectors ``(n, hidden)``; the file appears at the end, if nothing went wrong."""
-        partial = self.path.with_name(f".{self.path.name}.partial")
+        partial = self.path.with_name(f".{self.path.name}.{os.getpid()}.partial")  # of this process alone
         rows, width = 0, 0
-        with partial.open("wb") as stream:
+        try:
+            with partial.open("wb") as stream:
 
-            def add(vectors: np.ndarray) -> None:
-                nonlocal rows, width
-                if not rows:
-                    width = vectors.shape[1]
-                    _write_header(stream, 0, width)
-                stream.write(np.ascontiguousarray(vectors, np.float32).tobytes())
-                rows += len(vectors)
+                def add(vectors: np.ndarray) -> None:
+                    nonlocal rows, width
+                    if not rows:
+                        width = vectors.shape[1]
+                        _write_header(stream, 0, width)
+                    stream.write(np.ascontiguousarray(vectors, np.float32).tobytes())
+                    rows += len(vectors)
 
-            yield add
-            # numpy leaves room in a header for the number of rows to grow in place.
-            stream.seek(0)
-            _write_header(stream, rows, width)
-        self._write_facts(None)
-        os.replace(partial, self.path)
+                yield add
+                # numpy leaves room in a header for the number of rows to grow in place.
+                stream.seek(0)
+                _write_header(stream, rows, width)
+            self._write_facts(None)
+            os.replace(partial, self.path)
+        finally:
+            partial.unlink(missing_ok=True)  # there only where something went wrong
         self._write_facts(self._fingerprint)
 
     def _write_facts(self, fingerprint: str | None) -> None:

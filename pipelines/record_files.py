@@ -9,8 +9,9 @@ from __future__ import annotations
 import difflib
 import glob
 import gzip
+import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO, cast
@@ -140,6 +141,18 @@ def base_name(path: str | Path) -> str:
     return PurePosixPath(str(path).split("?")[0].replace("\\", "/")).name
 
 
+def given_name(given: str | Path) -> str:
+    """What a file, folder, glob, URL, or several with commas between, is recorded as: base names, never a path.
+
+    >>> given_name("data/train.csv, ../data/test.csv"), given_name("https://host/reviews.csv?token=1")
+    ('train.csv,test.csv', 'reviews.csv')
+    """
+    text = str(given)
+    parts = [text] if Path(text).expanduser().exists() else [part.strip() for part in text.split(",")]
+    # The name of "." is that of the folder it stands for.
+    return ",".join(base_name(part if is_url(part) else os.path.abspath(os.path.expanduser(part))) for part in parts)
+
+
 def is_url(source: str | Path) -> bool:
     """Whether ``source`` is a URL, such as ``https://…`` or ``s3://…``."""
     return "://" in str(source)
@@ -200,6 +213,24 @@ def find_parallel(paths: Iterable[str | Path]) -> list[DataFile]:
         for group in groups
         for files in [list(group.values())]
     ]
+
+
+def _check_sides(paths: Sequence[str], parallel: Sequence[DataFile]) -> None:
+    """Whether each file named after a split and a language stands beside one in another language."""
+    paired = {path for file in parallel for _, path in file.parallel}
+    for path in paths:
+        if path not in paired and language_of(path) and split_of(base_name(path)):
+            raise DataError(no_other_side(path))
+
+
+def no_other_side(path: str) -> str:
+    """What is wrong with a text in one language that has none in another language beside it."""
+    ending = language_of(path)
+    other = "en" if ending == "de" else "de"
+    return (
+        f"{base_name(path)} is a text in one language ({ending}) without its other side; give a file of the "
+        f"same name with the ending of the other language beside it, such as train.{ending},train.{other}"
+    )
 
 
 def _require_format(path: str) -> str:
@@ -290,11 +321,10 @@ def _files_inside(entries: list[Path], split: str | None = None) -> list[DataFil
             for path in contents[entry]
             if kind != "txt" and entry.name in classes and is_stray(path, kind)
         ]
-    tables = own
-    parallel = [
-        replace(file, split=split or file.split)
-        for file in find_parallel(entry for entry in entries if entry.is_file())
-    ]
+    tables, files = own, [entry for entry in entries if entry.is_file()]
+    parallel = [replace(file, split=split or file.split) for file in find_parallel(files)]
+    if all(file.format == "txt" for file in tables):
+        _check_sides([str(path) for path in files], parallel)
     if tables or parallel:
         return [file for file in tables if file.format != "txt"] or parallel or tables
     if listed := caption_lists(entries):

@@ -25,6 +25,7 @@ _HEAD_LINES = 20  # lines from which the delimiter is guessed
 _END = "\x1dend of file\x1d"  # fed to csv.reader after the last line, to see whether a quote is still open there
 _LARGEST_FIELD = 2**31 - 1  # csv refuses fields over 128 KiB by default; a row may hold a book
 _JSON_BLOCK = 1 << 20  # characters read at a time from a JSON list
+_JSON_HEAD = 1 << 14  # characters within which the articles of an indented SQuAD file begin
 _ARROW_ROWS = 1000  # rows of a parquet or arrow file that are in memory at a time
 
 
@@ -45,7 +46,7 @@ def read_file(
     if format == "json":
         return _read_json(stream, source, columns)
     if format == "txt":
-        return read_plain_text(_text(stream, source, newline=""), source, columns, text_unit)
+        return read_plain_text(text_stream(stream, source, newline=""), source, columns, text_unit)
     if format in ("conll", "conllu"):
         return read_tagged_lines(_text_lines(stream, source), source, columns, universal=format == "conllu")
     return _read_arrow(stream, source, format, columns)
@@ -73,7 +74,7 @@ def read_picture_file(
 # --- text ---------------------------------------------------------------------------------------------------------
 
 
-def _text(stream: BinaryIO, source: str, newline: str | None = None) -> io.TextIOWrapper:
+def text_stream(stream: BinaryIO, source: str, newline: str | None = None) -> io.TextIOWrapper:
     """``stream`` as text: UTF-8, or UTF-16 where a byte order mark says so. Invalid bytes become lone surrogates."""
     buffered = cast(Any, stream) if hasattr(stream, "peek") else io.BufferedReader(cast(io.RawIOBase, stream))
     start = buffered.peek(3)[:3]
@@ -84,7 +85,7 @@ def _text(stream: BinaryIO, source: str, newline: str | None = None) -> io.TextI
 
 
 def _text_lines(stream: BinaryIO, source: str) -> Iterator[str]:
-    return iter(_text(stream, source))
+    return iter(text_stream(stream, source))
 
 
 # --- csv and tsv --------------------------------------------------------------------------------------------------
@@ -92,7 +93,7 @@ def _text_lines(stream: BinaryIO, source: str) -> Iterator[str]:
 
 def _read_table(stream: BinaryIO, source: str, delimiter: str, columns: Sequence[str] | None) -> Rows:
     csv.field_size_limit(max(csv.field_size_limit(), _LARGEST_FIELD))  # a setting of the whole process
-    lines = iter(_text(stream, source, newline=""))
+    lines = iter(text_stream(stream, source, newline=""))
     head = list(itertools.islice(lines, _HEAD_LINES))
     delimiter = _guess_delimiter(head, delimiter)
     rows = _table_rows(itertools.chain(head, lines), delimiter)
@@ -229,7 +230,7 @@ def _read_json(stream: BinaryIO, source: str, columns: Sequence[str] | None) -> 
     """A list of objects, an object that holds one such list (``{"data": […]}``) or a list for each column, the articles
     of SQuAD, or JSON lines under a wrong name. Only lists, articles and JSON lines are read without holding the file in
     memory, and articles only where the file begins with them."""
-    text = _text(stream, source)
+    text = text_stream(stream, source)
     first = text.readline(_JSON_BLOCK)  # a list is often all on one line, which may be too long for memory
     while first and not first.strip():
         first = text.readline(_JSON_BLOCK)
@@ -245,6 +246,11 @@ def _read_json(stream: BinaryIO, source: str, columns: Sequence[str] | None) -> 
         document = json.loads(first)
         second = next((line for line in text if line.strip()), None)
     except json.JSONDecodeError:
+        while (place := articles_start(first)) is None and len(first) < _JSON_HEAD and (line := text.readline()):
+            first += line  # articles that are indented
+        if place is not None:
+            yield from _read_questions(_read_json_list(first[place:], text, source, None), source, columns)
+            return
         rest = text.read()
         try:
             document, second = json.loads(first + rest), None

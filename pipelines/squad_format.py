@@ -5,7 +5,8 @@
 
 The layout of Rajpurkar et al. 2016 and 2018, which many data sets for question answering share (CMRC 2018, XQuAD …). A
 row has the columns id, title, context, question and answers, these as two lists, ``text`` and ``answer_start``, and
-is_impossible where the file has it. A question without an answer has empty lists.
+is_impossible where the file has it. A question without an answer has empty lists; one that is said to be impossible
+may lack ``answers``, and must not have any.
 """
 
 from __future__ import annotations
@@ -46,12 +47,16 @@ def questions(article: Mapping[str, Any]) -> Iterator[dict[str, Any] | str]:
             if not isinstance(question, Mapping):
                 yield "it is no question with 'question' and 'answers'"
                 continue
+            answers, is_impossible = question.get("answers"), question.get("is_impossible") is True
+            if is_impossible and answers:
+                yield "its question has answers and is_impossible true; take out one of the two"
+                continue
             row = {
                 "id": question.get("id"),
                 "title": article.get("title"),
                 "context": paragraph.get("context"),
                 "question": question.get("question"),
-                "answers": _answers(question.get("answers")),
+                "answers": _answers([] if is_impossible else answers),
             }
             yield row | {name: question[name] for name in ("is_impossible",) if name in question}
 

@@ -73,6 +73,7 @@ class Task:
         untrained: why it has no recipe, where it never will.
         asks_in_words: whether texts come with a call beside what the columns hold, so that a tokenizer is needed.
         text_unit: what a row of a plain text file is in training unless asked otherwise, see `record_files.TEXT_UNITS`.
+        learns_from_documents: whether its first column will do, if it holds documents: it makes its own rows of these.
     """
 
     name: str
@@ -94,6 +95,7 @@ class Task:
     untrained: str = ""
     text_unit: Literal["lines", "documents", "blocks"] = "lines"
     asks_in_words: bool = False
+    learns_from_documents: bool = False
 
     def auto_model_for(self, architectures: Sequence[str]) -> str:
         """The Auto class that loads a checkpoint of these ``architectures``, as its ``config.json`` has them."""
@@ -344,6 +346,8 @@ TASKS: tuple[Task, ...] = (
         auto_model="AutoModelForNextSentencePrediction",
         architectures=("ForNextSentencePrediction",),
         head="next sentence head",
+        text_unit="documents",
+        learns_from_documents=True,
     ),
     Task(
         name="text-generation",

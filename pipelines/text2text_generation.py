@@ -194,16 +194,19 @@ class Text2TextGenerationPipeline(Pipeline):
 
     def _prompts(self, items: Sequence[Any], settings: Any) -> list[list[Prompt]]:
         texts, prefix = [read_one_text(item) for item in items], self.prefix(settings)
+        if not all(text.strip() for text in texts):
+            # None was ever trained on it, so whatever a network would write for it means nothing.
+            raise InputError("the text is empty, or blank, and there is nothing to rewrite; leave it out.")
         encoded = self.encode([prefix + text for text in texts], settings)
         limit = self._encoder_limit()
-        budget = settings.plan.budget(1, self._decoder_limit())
+        budget = settings.plan.budget(1, self.decoder_limit)
         prompts = []
         for text, ids in zip(texts, encoded, strict=True):
             pieces = [(text, ids)]
             if limit is not None and len(ids) > limit:
                 pieces = self._fitted(text, len(ids), limit, prefix, settings)
             if not pieces[0][1]:
-                raise InputError("the text has no token: it is empty, or blank; leave it out.")
+                raise InputError("the text has no token; leave it out.")
             prompts.append([Prompt(ids, settings.plan, budget, source) for source, ids in pieces])
         return prompts
 
@@ -245,13 +248,15 @@ class Text2TextGenerationPipeline(Pipeline):
         limits = (most, self.checkpoint.tokenizer.max_length if self.reads_pieces else None)
         return min((limit for limit in limits if limit is not None), default=None)
 
-    def _decoder_limit(self) -> int | None:
+    @property
+    def decoder_limit(self) -> int | None:
+        """The most tokens that the network can write; None if it has no positions that could end."""
         config: Any = getattr(self.checkpoint.model, "config", None)
         return getattr(config, "max_decoder_position_embeddings", None) or positions(self.checkpoint)
 
     def _check_length(self, plan: WritingPlan) -> None:
         """Refuses a length that the decoder cannot write."""
-        limit = self._decoder_limit()
+        limit = self.decoder_limit
         for name, extra in (("max_new_tokens", 0), ("max_length", 1)):
             asked = plan.lengths.get(name) if plan.is_length_asked else None
             if asked is not None and limit is not None and asked > limit + extra:

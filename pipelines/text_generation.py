@@ -197,6 +197,12 @@ class TextGenerationPipeline(Pipeline):
         is_tidied = given if given is not None else bool(getattr(live, "clean_up_tokenization_spaces", False))
         return stream_text(self.checkpoint, prompt, self._decoder(settings), is_tidied=is_tidied)
 
+    @property
+    def can_stream(self) -> bool:
+        """Whether the pipeline's options let `stream` write: one text, as text, and without beams."""
+        plan = self.options.plan
+        return plan.beams == 1 and plan.sequences == 1 and not self.options.return_tensors
+
     def as_columns(self, answer: Any) -> dict[str, Any]:
         """The first text; all of several in ``sequences``."""
         texts = [one["generated_text"] if "generated_text" in one else one["generated_token_ids"] for one in answer]

@@ -43,8 +43,10 @@ def load_model(
     new_head: bool = False,
     labels: Sequence[str] | None = None,
     problem_type: str | None = None,
-) -> PreTrainedModel:
-    """The model at ``place`` with the head of ``task``, on the CPU, in evaluation mode.
+) -> tuple[PreTrainedModel, frozenset[str]]:
+    """The model at ``place`` with the head of ``task``, on the CPU, in evaluation mode; and which weights are new.
+
+    These are the names of the weights that were drawn at random; there are some only with ``new_head``.
 
     Args:
         place: a folder, or a Hub repository whose files transformers fetches.
@@ -87,9 +89,11 @@ def load_model(
             **options,
         )
     _check_report(model, report, place.name, task, new_head=new_head)
+    new = {*report["missing_keys"], *(key for key, *_ in report["mismatched_keys"])}
     if new_head and label_names(config) != kept_labels:
         _draw_head_anew(model)
-    return model.eval()
+        new |= {name for name, _ in model.named_parameters() if _is_head(model, name)}
+    return model.eval(), frozenset(new)
 
 
 def load_tokenizer(place: Place, raw: Mapping[str, Any], *, trust_remote_code: bool) -> PreTrainedTokenizerBase:

@@ -55,8 +55,8 @@ class ZeroShotImageOptions:
             )
         if not isinstance(template, str) or "{}" not in template:
             raise UsageError(
-                f"hypothesis_template is {template!r}; expected a sentence with {{}} where the label goes, for instance "
-                "'This is a photo of {}.'."
+                f"hypothesis_template is {template!r}; expected a sentence with {{}} where the label goes, for "
+                "instance 'This is a photo of {}.'."
             )
 
     @property

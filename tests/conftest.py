@@ -5,6 +5,7 @@ OpenMP threads each are forty times slower on two cores than one thread each.
 """
 
 import os
+import shutil
 import sys
 import tempfile
 from pathlib import Path
@@ -14,7 +15,7 @@ import pytest
 os.environ["OMP_NUM_THREADS"] = "1"
 os.environ["OMP_WAIT_POLICY"] = "PASSIVE"
 os.environ["TOKENIZERS_PARALLELISM"] = "false"
-os.environ["HF_HOME"] = tempfile.mkdtemp(prefix="quintet-tests-")
+HOME = os.environ["HF_HOME"] = tempfile.mkdtemp(prefix="quintet-tests-")
 os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
 os.environ["HF_HUB_DISABLE_PROGRESS_BARS"] = "1"
 os.environ.setdefault("HF_ENDPOINT", "http://127.0.0.1:9")  # the discard port: nothing answers
@@ -23,6 +24,10 @@ os.environ.pop("HF_TOKEN", None)
 sys.path.insert(0, str(Path(__file__).parent / "hub"))
 
 WORDS = [*"a good bad film plot actor very not the and with dull witty".split(), *"很好差电影!"]  # noqa: SIM905
+
+
+def pytest_unconfigure():
+    shutil.rmtree(HOME, ignore_errors=True)
 
 
 @pytest.fixture(scope="session")

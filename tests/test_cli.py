@@ -2,13 +2,16 @@
 
 import io
 import json
+import os
 import re
+import signal
 import subprocess
 import sys
 import time
 
 import pytest
-from quintet.cli import _cell, main
+from quintet.cards.facts import DataFacts, RunFacts
+from quintet.cli import _cell, _example_inputs, main
 
 REVIEWS = "review,stars\n" + "".join(
     f"The {thing} was {word} on visit {visit}.,{stars}\n"
@@ -253,6 +256,49 @@ def test_a_terminal_is_told_which_file_is_read(trained, capsys, monkeypatch):
     assert "40/40" in terminal.getvalue()
 
 
+WRITE = ("run", "text-generation", "ROMEO:", "--model", "lstm-shakespeare", "--options", "max_new_tokens=30,seed=7")
+
+
+@pytest.mark.parametrize("is_terminal", [True, False])
+def test_a_text_is_shown_while_it_is_written(capsys, monkeypatch, is_terminal):
+    _, document, _ = quintet(capsys, *WRITE, "--json")
+    whole = json.loads(document)[0]["generated_text"]
+    pieces = []
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: is_terminal)
+    monkeypatch.setattr(sys.stdout, "write", lambda piece: pieces.append(piece))
+    with pytest.raises(SystemExit) as end:
+        main((*WRITE, *(() if is_terminal else ("--stream",))))
+    assert not end.value.code
+    assert pieces[0] == "ROMEO:" and len(pieces) > 20
+    assert "".join(pieces) == whole + "\n"
+
+
+@pytest.mark.parametrize("more", [("JULIET:",), ("--output", "out.jsonl"), ("--json",)])
+def test_what_is_no_single_text_for_people_is_not_streamed(capsys, monkeypatch, tmp_path, more):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    code, out, _ = quintet(capsys, *WRITE, *more)
+    assert code == 0 and not out.startswith("ROMEO:")
+    code, _, error = quintet(capsys, *WRITE, *more, "--stream")
+    assert code == 2 and "--stream shows the text of one prompt while it is written; leave it out, or give" in error
+
+
+def test_beams_are_shown_whole_unless_streaming_is_asked_for(capsys, monkeypatch):
+    several = (*WRITE[:-1], "max_new_tokens=5,num_return_sequences=2,seed=7")
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    code, out, _ = quintet(capsys, *several)
+    assert code == 0 and out.startswith("ROMEO:")
+    code, _, error = quintet(capsys, *several, "--stream")
+    assert code == 2 and "stream() writes one text as it comes" in error
+
+
+def test_streaming_means_nothing_to_other_tasks(capsys):
+    code, _, error = quintet(capsys, "run", "sentiment", "good", "--stream")
+    assert (
+        code == 2 and "--stream means nothing to text-classification; leave it out. It is for text-generation" in error
+    )
+
+
 def test_evaluate_prints_metrics_with_intervals(trained, capsys, monkeypatch):
     monkeypatch.chdir(trained[0])
     arguments = ["--dataset", "reviews.csv", "--columns", "text=review,label=stars", "--allow-training-rows", "--json"]
@@ -311,3 +357,49 @@ def test_settings_file_with_a_flag_on_top(trained, capsys, monkeypatch):
 )
 def test_a_terminal_shows_vectors_by_their_first_numbers_and_size(value, shown):
     assert _cell(value) == shown
+
+
+WAITING = """
+from quintet import cli
+from quintet.cards.snippet_runs import run_snippets
+
+@cli.command
+def wait() -> cli.Answer:
+    code = "import os, time; open({mark!r}, 'w').write(str(os.getpid())); time.sleep(99)"
+    run_snippets([("quintet", code)], "x")
+
+cli.main(["wait"])
+"""
+
+
+def test_a_command_that_is_ended_takes_its_folders_and_programs_with_it(tmp_path):
+    temporary, mark = tmp_path / "temporary", tmp_path / "mark"
+    temporary.mkdir()
+    waiting = subprocess.Popen(
+        [sys.executable, "-c", WAITING.format(mark=str(mark))], env={**os.environ, "TMPDIR": str(temporary)}
+    )
+    deadline = time.monotonic() + 120
+    while not (mark.exists() and mark.read_text()):
+        assert waiting.poll() is None and time.monotonic() < deadline
+        time.sleep(0.1)
+    assert list(temporary.iterdir())
+    waiting.terminate()
+    assert waiting.wait(60) == 128 + signal.SIGTERM
+    assert not list(temporary.iterdir())
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(mark.read_text()), 0)
+
+
+@pytest.mark.parametrize(
+    ("task", "columns", "inputs"),
+    [
+        ("text-classification", ("text", "label"), '"…"'),
+        ("text-classification", ("text", "text_pair", "label"), "rows-with-text-and-text_pair.jsonl"),
+        ("question-answering", ("question", "context", "answers"), "rows-with-question-and-context.jsonl"),
+        ("sentence-similarity", ("text", "text_pair", "score"), '"…"'),
+        ("token-classification", ("tokens", "tags"), '"…"'),
+    ],
+)
+def test_what_to_type_next_is_something_that_the_checkpoint_takes(task, columns, inputs):
+    data = DataFacts(name="rows", kind="memory", columns={name: name for name in columns})
+    assert _example_inputs(RunFacts(task=task, checkpoint_name="x", data=data)) == inputs

@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, SupportsFloat
 
 from ...pipelines.errors import InputError
 from ...pipelines.image_inputs import (
@@ -183,10 +183,10 @@ def _answers(value: Any) -> dict[str, list[Any]]:
     if isinstance(value, Sequence) and not isinstance(value, str) and all(isinstance(one, Mapping) for one in value):
         value = {key: [one.get(key) for one in value] for key in ("text", "answer_start")}
     if isinstance(value, Mapping) and {"text", "answer_start"} <= value.keys():
-        texts, starts = list(value["text"]), list(value["answer_start"])
-        is_right = all(isinstance(text, str) for text in texts) and all(isinstance(start, int) for start in starts)
+        texts, starts = value["text"], value["answer_start"]
+        is_right = all(map(_is_list, (texts, starts))) and all(isinstance(text, str) for text in texts)
         if is_right and len(texts) == len(starts):
-            return {"text": texts, "answer_start": starts}
+            return {"text": list(texts), "answer_start": [_whole(start) for start in starts]}
     raise _wrong("answers", value)
 
 
@@ -202,6 +202,19 @@ def _picture(value: Any) -> dict[str, Any]:
     except InputError as error:
         raise LabelValueError(f"no picture that can be used: {error.reason.removesuffix('.')}") from error
     return {"bytes": raw, "path": name or None}
+
+
+def _is_list(value: Any) -> bool:
+    return isinstance(value, list | tuple) or hasattr(value, "tolist")
+
+
+def _whole(start: Any) -> int:
+    """A number of characters; tables with gaps keep whole numbers as 25.0."""
+    if isinstance(start, SupportsFloat) and not isinstance(start, bool) and float(start).is_integer():
+        return int(float(start))
+    raise LabelValueError(
+        f"an answer_start that is {start!r:.40}; expected the number of the context's character at which it begins"
+    )
 
 
 def _wrong(kind: str, value: Any) -> LabelValueError:

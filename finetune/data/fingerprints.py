@@ -40,6 +40,7 @@ class ScannedRows:
         bad: row index -> why the row cannot be used.
         mask_indices: of masks bool (256,), which class indices they hold; else None.
         context_keys: of questions (rows,) uint64, as ``text_keys``, of their contexts alone; else None.
+        marks: of questions (rows,) uint8, see `targets.Targets`; else None.
     """
 
     text_keys: np.ndarray
@@ -49,6 +50,7 @@ class ScannedRows:
     bad: dict[int, str]
     context_keys: np.ndarray | None = None
     mask_indices: np.ndarray | None = None
+    marks: np.ndarray | None = None
 
     @property
     def carving_keys(self) -> np.ndarray:
@@ -69,6 +71,7 @@ class ScannedRows:
         }
         masks = [part.mask_indices for part in parts if part.mask_indices is not None]
         contexts = [part.context_keys for part in parts if part.context_keys is not None]
+        marks = [part.marks for part in parts if part.marks is not None]
         return cls(
             np.concatenate([part.text_keys for part in parts]),
             np.concatenate([part.digests for part in parts]),
@@ -77,6 +80,7 @@ class ScannedRows:
             bad,
             np.concatenate(contexts) if contexts and len(contexts) == len(parts) else None,
             np.any(masks, axis=0) if masks else None,
+            np.concatenate(marks) if marks else None,
         )
 
 
@@ -114,6 +118,7 @@ def scan(rows: RawRows, table: LabelTable, *, wanted: Wanted) -> ScannedRows:
         bad,
         np.frombuffer(contexts, np.uint64) if contexts else None,
         targets.seen if isinstance(targets, MaskTargets) else None,
+        None if targets.marks is None else np.frombuffer(bytes(targets.marks), np.uint8),
     )
 
 

@@ -40,15 +40,20 @@ def check_classes(pool: Pool, train: np.ndarray) -> None:
         )
     if pool.plan.problem_type != "single_label_classification":
         return
+    if len(train) == 1:
+        raise DataError(
+            f"train has one row only, with the label '{seen[0]}'; training needs rows of two classes at least"
+        )
     if len(seen) < 2:
         raise DataError(
             f"column '{column}' holds one class only ('{seen[0]}' in all {len(train)} rows of train); training needs "
-            "at least two. Are the rows sorted by label and cut off, or is the label elsewhere? See --columns label=…"
+            "at least two. Are the rows sorted by label and cut off, or is the label elsewhere? See --columns "
+            f"{pool.wanted.labels}=…"
         )
     if len(seen) > _MANY_CLASSES and len(seen) * 2 > len(train):
         raise DataError(
             f"column '{column}' holds {len(seen)} different values in {len(train)} rows, such as '{seen[0]}', so they "
-            "are hardly classes. Name the right column with --columns label=…"
+            f"are hardly classes. Name the right column with --columns {pool.wanted.labels}=…"
         )
 
 

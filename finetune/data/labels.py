@@ -337,16 +337,19 @@ def plan_labels(
     table: LabelTable,
     *,
     column: str,
+    target: str = "label",
     label_names: Sequence[str] | None = None,
     problem_type: ProblemType | None = None,
 ) -> LabelPlan:
     """What the labels in ``table`` are and in which order their ids go.
 
     Without ``label_names``: the order that the data states (`datasets.ClassLabel`), else whole numbers by value, else
-    names by alphabet. Labels that are all numbers, one of them with a fraction, are regression.
+    names by alphabet. Labels that are all numbers, one of them with a fraction, are regression; so are scores that are
+    more than two numbers.
 
     Args:
         column: name of the label column, for messages.
+        target: the task's word for it.
         label_names: the names that the ids must have, in order. Names of the data are matched by name, then without
             regard to case; if all of them are whole numbers, they are taken for ids.
         problem_type: decides what the labels would not tell by themselves.
@@ -356,7 +359,8 @@ def plan_labels(
             so many different values that they are no classes.
     """
     if problem_type is None and not label_names:
-        is_regression = table.is_numeric and table.has_fractions and not table.is_multi
+        has_scores = table.has_fractions or (target == "score" and len(table.names) > 2)
+        is_regression = table.is_numeric and has_scores and not table.is_multi
         problem_type = "regression" if is_regression else None
     if problem_type == "regression":
         if not table.is_numeric or table.is_multi:
@@ -368,7 +372,7 @@ def plan_labels(
     if table.has_too_many:
         raise DataError(
             f"column '{column}' holds more than {_MANY_LABELS:,} different values, such as '{table.names[-1]}'; "
-            "expected a few classes. Name the right column with --columns label=…"
+            f"expected a few classes. Name the right column with --columns {target}=…"
         )
     if label_names:
         mapping, notices = match_labels(table.names, label_names)

@@ -29,8 +29,9 @@ from .object_targets import CATEGORIES, read_objects
 from .pool import Pool, fill_pool
 from .report import DataReport, RejectedRow, SplitReport
 from .rows import bad_row_error
-from .sources import BLOCKS, Source, in_text_units, open_sources
+from .sources import BLOCKS, Source, in_text_units, of_documents, open_sources
 from .splits import ROLES, carve, check_disjoint, draw_rows, find_split, missing_split, parse_split, slice_rows
+from .targets import MOVED, UNANSWERED
 
 if TYPE_CHECKING:
     import datasets
@@ -164,7 +165,9 @@ def load_data(
         DataError: the data is not there or cannot be used; the message says what was found and what to do.
     """
     _check_fractions(validation_fraction, test_fraction, max_rows)
-    sources, text_unit = in_text_units(open_sources(dataset, config=config, revision=revision), task, text_unit)
+    sources = open_sources(dataset, config=config, revision=revision)
+    task, text_unit = of_documents(task, sources, text_unit, columns)
+    sources, text_unit = in_text_units(sources, task, text_unit)
     is_one_text = text_unit == BLOCKS
     asked = {"train": train_split, "validation": validation_split, "test": test_split}
     expressions = _choose_splits(sources, asked, need_train=need_train)
@@ -192,7 +195,7 @@ def load_data(
     for role, chosen in roles.items():
         roles[role] = replace(chosen, rows=np.setdiff1d(chosen.rows, bad) if len(bad) else chosen.rows)
         if not len(roles[role].rows):
-            raise DataError(f"no row of {role} can be used; the first: {rejected[0].place}: {rejected[0].reason}")
+            raise _none_usable(role, rejected[0])
     notices, problems = list(pool.notices), []
     if need_train:
         collected = problems if list_problems else None
@@ -219,6 +222,7 @@ def load_data(
 
     splits = {role: _rows_of(everything, chosen.rows) for role, chosen in roles.items()}
     reports = tuple(_report_split(pool, role, chosen) for role, chosen in roles.items())
+    notices += _answer_notices(reports)
     keys = pool.scanned.text_keys
     report = DataReport(
         name=",".join(source.name for source in sources),
@@ -336,6 +340,8 @@ def _select(pool: Pool, role: str, expression: str) -> _Role:
     rows = []
     for name, start, stop in parse_split(expression):
         first, end = pool.span(name)
+        if first == end:
+            raise _none_usable(role, pool.unreadable(name)[0])
         low, high = slice_rows(end - first, start, stop, expression=expression)
         rows.append(np.arange(first + low, first + high, dtype=_ROW_NUMBER))
     chosen = rows[0] if len(rows) == 1 else np.unique(np.concatenate(rows))
@@ -347,9 +353,16 @@ def _carve(pool: Pool, train: _Role, role: str, fraction: float, seed: int) -> d
     """What stays of train, and what ``role`` gets of it."""
     strata = pool.scanned.labels.strata(pool.plan.problem_type, pool.names)[train.rows]
     stay, carved = carve(strata, pool.scanned.carving_keys[train.rows], fraction, seed, purpose=role)
-    if not len(carved):
+    if len(train.rows) == 1:
         raise DataError(
-            f"{role} cannot be carved from train: no class has two different texts in its {len(train.rows)} rows. "
+            f"{role} cannot be carved from train, which has one row only; give more rows, or a {role} split, or set "
+            f"--{role}-fraction 0"
+        )
+    if not len(carved):
+        none_has = "it has no" if pool.plan.labels is None else "no class has"
+        raise DataError(
+            f"{role} cannot be carved from train: {none_has} two different texts in its "
+            f"{len(train.rows)} rows. "
             f"Give a {role} split, or set --{role}-fraction 0"
         )
     origin = "train" if train.rule == "given" else train.rule.removesuffix(", less what was carved")
@@ -422,6 +435,10 @@ def _reject(pool: Pool, roles: Mapping[str, _Role], everything: datasets.Dataset
     return pool.unreadable() + [pool.rejected(row, everything) for row in bad]
 
 
+def _none_usable(role: str, first: RejectedRow) -> DataError:
+    return DataError(f"no row of {role} can be used; the first: {first.place}: {first.reason}")
+
+
 # --- what was found -----------------------------------------------------------------------------------------------
 
 
@@ -440,7 +457,29 @@ def _report_split(pool: Pool, role: str, chosen: _Role) -> SplitReport:
         length_percentiles=length_percentiles(pool.scanned.lengths[chosen.rows]),
         duplicates=count_duplicates(pool.scanned.text_keys, chosen.rows),
         label_mean=_label_mean(pool, chosen.rows),
+        unanswered=_marked(pool, chosen.rows, UNANSWERED),
+        moved_answers=_marked(pool, chosen.rows, MOVED),
     )
+
+
+def _marked(pool: Pool, rows: np.ndarray, mark: int) -> int | None:
+    """How many of ``rows`` have a mark of `targets`; None where no row can have one."""
+    return None if pool.scanned.marks is None else int((pool.scanned.marks[rows] == mark).sum())
+
+
+def _answer_notices(reports: Sequence[SplitReport]) -> list[str]:
+    """Notices about answers that do not stand where the data says, and about questions without one."""
+    moved = [f"{split.moved_answers:,} of {split.rows:,} in {split.name}" for split in reports if split.moved_answers]
+    without = [f"{split.unanswered:,} of {split.rows:,} in {split.name}" for split in reports if split.unanswered]
+    notices = []
+    if moved:
+        notices.append(
+            f"questions with an answer that does not stand at its answer_start: {', '.join(moved)}; it is taken at the "
+            "nearest place where it stands"
+        )
+    if without:
+        notices.append(f"questions without an answer: {', '.join(without)}")
+    return notices
 
 
 def _label_mean(pool: Pool, rows: np.ndarray) -> float | None:

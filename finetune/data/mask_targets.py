@@ -65,6 +65,8 @@ class MaskTargets:
         seen: bool (256,), which indices the masks read so far hold.
     """
 
+    marks = None  # of answers only
+
     def __init__(self, wanted: Wanted) -> None:
         self._wanted, self._name = wanted, wanted.target or ""
         self.seen = np.zeros(256, bool)

@@ -15,7 +15,7 @@ import numpy as np
 
 from ...pipelines.errors import DataError
 from ...pipelines.image_inputs import picture_name
-from ...pipelines.tasks import Task
+from ...pipelines.tasks import Task, find_task
 from ..problems import LANGUAGE_MODELLING, MATCHING, ProblemType, problem_of
 from .cells import Wanted, arrow_type, as_text
 from .columns import find_columns
@@ -90,9 +90,10 @@ class Pool:
         raw = (picture_name(value) if kind == "image" else as_text(kind, value) or "")[:500]
         return RejectedRow(source=source, row=number, reason=self.scanned.bad[row], raw=raw)
 
-    def unreadable(self) -> list[RejectedRow]:
-        """The rows that could not be read at all; they have no number."""
-        bad = [row for piece in self.pieces for row in piece.raw.rejected]
+    def unreadable(self, split: str | None = None) -> list[RejectedRow]:
+        """The rows, of one split if it is given, that could not be read at all; they have no number."""
+        pieces = [piece for piece in self.pieces if split in (None, piece.split)]
+        bad = [row for piece in pieces for row in piece.raw.rejected]
         return [RejectedRow(source=row.source, row=row.row, reason=row.reason, raw=row.raw) for row in bad]
 
     def label_counts(self, rows: np.ndarray) -> np.ndarray:
@@ -195,12 +196,15 @@ def fill_pool(
             f"no split of {', '.join(source.name for source in sources)} has labels; expected a label a row"
         )
     problem_type = problem_of(task) or problem_type
+    notices += _left_out(task, first[1].names)
     if first[0].labels is None:
         without_target = MATCHING if task.target is not None else LANGUAGE_MODELLING
         plan = LabelPlan(problem_type or without_target, None, np.zeros(1, np.int64))
     else:
         column = first[0].columns[first[0].labels]
-        plan = plan_labels(table, column=column, label_names=label_names, problem_type=problem_type)
+        plan = plan_labels(
+            table, column=column, target=first[0].labels, label_names=label_names, problem_type=problem_type
+        )
     scanned = ScannedRows.concatenate([piece.scanned for piece in pieces], table.names)
     classes = None
     if scanned.mask_indices is not None:
@@ -208,6 +212,20 @@ def fill_pool(
         classes = MaskClasses.of(scanned.mask_indices, label_names or first[1].class_names.get(column), column=column)
     found = tuple(first[1].names)
     return Pool(pieces, scanned, first[0], found, plan, table.names, (*notices, *plan.notices), classes)
+
+
+def _left_out(task: Task, columns: Sequence[str]) -> list[str]:
+    """A sentence where rows of a query and its document come with a label, which may say that they do not match."""
+    if problem_of(task) != MATCHING:
+        return []
+    pairs = find_task("sentence-similarity")
+    names = {pairs.target.name, *pairs.target.synonyms} if pairs.target is not None else set()
+    return [
+        f"column '{name}' is left out: {task.name} takes each document for one that answers its query; train "
+        f"{pairs.name} on pairs with a label"
+        for name in columns
+        if name.casefold() in names
+    ]
 
 
 def _has_labels(scanned: ScannedRows) -> bool:

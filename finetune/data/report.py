@@ -25,6 +25,8 @@ class SplitReport:
             of the longer side of pictures.
         duplicates: rows whose text, but for case and spacing, is that of an earlier row of the split.
         label_mean: mean of the labels of a regression, whatever the order of the rows; None for classes.
+        unanswered: questions that have no answer; None where nothing is asked.
+        moved_answers: questions with an answer that does not stand at its ``answer_start``; likewise.
     """
 
     name: str
@@ -36,6 +38,8 @@ class SplitReport:
     length_percentiles: Mapping[str, float] = field(default_factory=dict)
     duplicates: int = 0
     label_mean: float | None = None
+    unanswered: int | None = None
+    moved_answers: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

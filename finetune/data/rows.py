@@ -247,7 +247,7 @@ def _blocks(dataset: datasets.Dataset) -> Iterator[Any]:
 
 
 def class_names_of(features: datasets.Features) -> dict[str, tuple[str, ...]]:
-    """Column -> class names, for columns of `datasets.ClassLabel`, of lists of these, or of objects with such classes."""
+    """Column -> class names, of columns of `datasets.ClassLabel`, lists of these, and objects with such classes."""
     import datasets
 
     inner = {name: getattr(kind, "feature", kind) for name, kind in features.items()}

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from ...pipelines.errors import DataError, UsageError
 from ...pipelines.parallel_texts import language_of
-from ...pipelines.record_files import find_parallel, split_of
+from ...pipelines.record_files import find_parallel, given_name, no_other_side, split_of
 from ...pipelines.records import DataFile, file_format, find_files, is_url
 from ...pipelines.tasks import Task
 from .arrow_files import FileRows
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     pass
 
 Kind = Literal["local", "hub", "url", "memory"]
+
+DOCUMENTS = "documents"
 
 BLOCKS = "blocks"
 """Of `record_files.TEXT_UNITS` the one whose rows are one long text, so that their order means something."""
@@ -109,6 +111,30 @@ def _open_text(text: str, config: str | None, revision: str | None) -> Source:
     )
 
 
+def of_documents(
+    task: Task, sources: Sequence[Source], asked: str | None, columns: Mapping[str, str] | None
+) -> tuple[Task, str | None]:
+    """``task`` as one that only reads text, where it is to make its rows of the documents of ``sources``.
+
+    Args:
+        task: its row says whether it can.
+        sources: by `open_sources`.
+        asked: one of `TEXT_UNITS`; of plain text documents need not be asked for.
+        columns: the task's name of a column -> theirs, as far as given.
+
+    Returns:
+        The task, and what a row of plain text is to be; None where the rows have more than a text already.
+    """
+    rows = [rows for source in sources for rows in source.splits.values()]
+    is_plain = all(isinstance(each, FileRows) and each.is_plain_text for each in rows)
+    if not task.learns_from_documents or asked not in (None, DOCUMENTS) or not (asked or is_plain):
+        return task, asked
+    more = task.columns[1]
+    if more.name in (columns or {}) or {more.name, *more.synonyms} & set(rows[0].sample().names):
+        return task, None
+    return replace(task, columns=task.columns[:1]), DOCUMENTS
+
+
 def in_text_units(sources: Sequence[Source], task: Task, asked: str | None) -> tuple[list[Source], str | None]:
     """``sources`` with their plain text cut into rows for ``task``, and what a row then is.
 
@@ -126,8 +152,10 @@ def in_text_units(sources: Sequence[Source], task: Task, asked: str | None) -> t
     """
     if task.target is not None or len(task.columns) > 1:
         if asked is not None:
+            instead = f", or give {DOCUMENTS}" if task.learns_from_documents else ""
             raise UsageError(
-                f"--text-unit {asked} means nothing to {task.name}; leave it out. It is for tasks that only read text"
+                f"--text-unit {asked} means nothing to {task.name}; leave it out{instead}. It is for tasks that only "
+                "read text"
             )
         return list(sources), None
     files = [rows for source in sources for rows in source.splits.values() if isinstance(rows, FileRows)]
@@ -169,11 +197,7 @@ def _parallel_source(names: Sequence[str]) -> Source:
     files = find_parallel(Path(name).expanduser() for name in names)
     for name in names:
         if not any(str(Path(name).expanduser()) == path for file in files for _, path in file.parallel):
-            ending = language_of(name)
-            raise DataError(
-                f"{_base_name(name)} is a text in one language ({ending}) without its other side; give a file of the "
-                f"same name with the ending of the other language beside it, such as train.{ending},train.de"
-            )
+            raise DataError(no_other_side(name))
     return _source_of_files(files, names)
 
 
@@ -183,11 +207,11 @@ def _named_by_split(files: Sequence[DataFile]) -> list[DataFile]:
 
 def _source_of_files(files: Sequence[DataFile], names: Sequence[str]) -> Source:
     kind: Kind = "url" if any(is_url(file.path) for file in files) else "local"
+    name = ",".join(map(given_name, names))
     if len(files) == 1:
         # One file is one split, whatever its name; the name only says what to call it.
         split = files[0].split or split_of(files[0].name) or "train"
-        return Source(files[0].name, kind, {split: FileRows(files, files[0].name)}, is_named=False)
-    name = ",".join(_base_name(given) for given in names)
+        return Source(name, kind, {split: FileRows(files, files[0].name)}, is_named=False)
     by_split: dict[str, list[DataFile]] = {}
     for file in files:
         by_split.setdefault(file.split or "", []).append(file)
@@ -201,10 +225,6 @@ def _source_of_files(files: Sequence[DataFile], names: Sequence[str]) -> Source:
     order = sorted(by_split, key=["train", "validation", "test"].index)
     splits = {split: FileRows(by_split[split], f"{name} ({split})") for split in order}
     return Source(name, kind, splits, notices=notices)
-
-
-def _base_name(given: str) -> str:
-    return given.split("?")[0].rstrip("/").rsplit("/", 1)[-1] or Path(given).expanduser().resolve().name
 
 
 def _open_object(data: Any) -> Source:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -17,8 +17,18 @@ Target = tuple[str | None, str | None]
 """The name of a row's target, and why the row cannot be used; one of them is None, or both where there is no target."""
 
 
+UNANSWERED, MOVED = 1, 2
+"""Marks of a question: that has no answer; of whose answers one does not stand at its ``answer_start``."""
+
+
 class Targets(Protocol):
-    """The targets of the rows of a split."""
+    """The targets of the rows of a split.
+
+    Attributes:
+        marks: of questions for each row that was read `UNANSWERED`, `MOVED` or 0; None where nothing is asked.
+    """
+
+    marks: bytearray | None
 
     def read(self, block: Any) -> Iterator[Target]:
         """The target of each row of an Arrow table."""
@@ -49,6 +59,7 @@ class _Labels:
         self._name = wanted.labels or ""
         self._words = next((name for name in wanted.inputs if wanted.kinds[name] == "tokens"), None)
         self._column: LabelColumn | None = None
+        self.marks: bytearray | None = None
 
     def read(self, block: Any) -> Iterator[Target]:
         found: list[Any] = block.column(self._name).to_pylist()
@@ -85,6 +96,7 @@ class _Texts:
 
     def __init__(self, wanted: Wanted) -> None:
         self._wanted, self._name = wanted, wanted.target
+        self.marks: bytearray | None = bytearray() if "answers" in wanted.kinds.values() else None
 
     def read(self, block: Any) -> Iterator[Target]:
         if self._name is None:
@@ -95,6 +107,8 @@ class _Texts:
         contexts = block.column(self._wanted.inputs[-1]).to_pylist() if kind == "answers" else None
         for index, value in enumerate(block.column(self._name).to_pylist()):
             text = as_text(kind, value)
+            if self.marks is not None and contexts is not None:
+                self.marks.append(_mark(value, contexts[index] or ""))
             if not text or text.isspace():
                 yield None, f"column '{theirs}' is missing or empty"
             elif contexts is not None and (absent := _absent(value["text"], contexts[index] or "")) is not None:
@@ -107,6 +121,15 @@ class _Texts:
 
     def labels(self, rows: int) -> RowLabels:
         return RowLabels(np.zeros(rows, np.int32))
+
+
+def _mark(answers: Mapping[str, Sequence[Any]] | None, context: str) -> int:
+    """`UNANSWERED`, `MOVED` or 0 for the answers to a question."""
+    if answers is None:
+        return 0
+    places = zip(answers["text"], answers["answer_start"], strict=True)
+    is_moved = any(start < 0 or not context.startswith(text, start) for text, start in places)
+    return MOVED if is_moved else 0 if answers["text"] else UNANSWERED
 
 
 def _absent(answers: list[str], context: str) -> str | None:

@@ -360,6 +360,7 @@ FAMILIES: tuple[Family, ...] = (
                 "weight_decay": 1e-2,
                 "warmup": 0.12,
                 "label_smoothing": 0.1,
+                "ema": 0.998,
             }
         ),
     ),
@@ -467,10 +468,8 @@ def find_family(name: str, task: str | None = None, *, has_pairs: bool = False) 
     if fitting:
         return next((family for family in fitting if family.reads_pairs == has_pairs), fitting[0])
     others = ", ".join(dict.fromkeys(family.name for family in FAMILIES if task in family.tasks)) or "none"
-    raise UsageError(
-        f"model family {name} is for {', '.join(task for row in rows for task in row.tasks)}, not for {task}; families "
-        f"for it: {others}."
-    )
+    tasks = ", ".join(dict.fromkeys(task for row in rows for task in row.tasks))
+    raise UsageError(f"model family {name} is for {tasks}, not for {task}; families for it: {others}.")
 
 
 def is_family(name: str) -> bool:

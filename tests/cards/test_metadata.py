@@ -11,13 +11,15 @@ from quintet.cards.languages import LANGUAGES, is_language
 from quintet.cards.metadata import (
     COMPUTED_KEYS,
     LICENCES,
-    METRIC_IDS,
     front_matter,
     indexed_evaluations,
     main_evaluation,
     metadata,
+    metric_id,
+    metric_title,
     results,
 )
+from quintet.cards.phrases import metric_phrase
 from quintet.cards.render import merged, render
 from quintet.finetune.label_learning import known_metrics
 from quintet.pipelines.models.families import FAMILIES
@@ -137,6 +139,24 @@ def test_the_main_evaluation_is_that_of_the_runs_own_test_split():
     assert "model-index" not in metadata(replace(facts, evaluations=(chosen,)))
 
 
+def test_some_of_the_rows_that_chose_the_weights_are_no_main_evaluation():
+    data = DataFacts(
+        name="reviews.csv",
+        kind="local",
+        splits=(SplitFacts(name="validation", rows=10, fingerprint="reviews.csvvalidation"),),
+    )
+    whole = measured("validation", 0.9)
+    part = replace(measured("validation", 0.99), fingerprint="a part", count=2)
+    sliced = replace(part, split="validation[:2]", fingerprint="another part")
+    facts = replace(PLAIN, data=data, evaluations=(whole, part, sliced))
+    assert main_evaluation(facts) is whole
+    assert indexed_evaluations(facts) == []
+    elsewhere = replace(part, data_name="other.csv")
+    assert main_evaluation(replace(facts, evaluations=(whole, elsewhere))) is elsewhere
+    unused = replace(facts, settings={"validation_split": "train[:10%]"})
+    assert indexed_evaluations(unused) == [part, sliced]
+
+
 def test_metrics_have_the_hubs_names():
     kinds = (
         (("a", "b"), "single_label_classification"),
@@ -144,7 +164,13 @@ def test_metrics_have_the_hubs_names():
         (None, "regression"),
     )
     names = {name for labels, kind in kinds for name in known_metrics(labels, kind)}
-    assert names - set(METRIC_IDS) == {"ece", "log_loss", "loss"}
+    assert {name for name in names if metric_id(name) is None} == {"ece", "log_loss", "loss"}
+    assert [metric_id(name) for name in ("f1", "f1:a", "precision", "recall")] == ["f1", "f1", "precision", "recall"]
+
+
+def test_the_f1_of_a_class_names_it_as_it_is():
+    assert metric_title("f1:a_b") == "F1 of a_b"
+    assert metric_phrase("f1:a|<b>") == "F1 of `a|<b>`" and metric_phrase("macro_f1") == "macro F1"
 
 
 @pytest.mark.parametrize("repository", [None, "me/reviews"])

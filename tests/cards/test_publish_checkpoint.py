@@ -1,5 +1,6 @@
 """Publishing a checkpoint folder: what is refused changes nothing in it, whenever it is found; one goes at a time."""
 
+import tempfile
 import threading
 
 import pytest
@@ -133,7 +134,10 @@ def test_a_licence_of_ones_own_is_linked_to_where_it_is(checkpoint, short_waits)
 # ---------------------------------------------------------------------------------------------- one at a time
 
 
-def test_two_publications_of_one_folder_do_not_meet(bert, tmp_path):
+def test_two_publications_of_one_folder_do_not_meet(bert, tmp_path, monkeypatch):
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(temporary))
     with locked(bert):
         sentence = "'bert' is being published by another command at this moment; wait until that is done"
         with pytest.raises(PublishError, match=sentence):
@@ -145,6 +149,7 @@ def test_two_publications_of_one_folder_do_not_meet(bert, tmp_path):
             pass
     with locked(bert):
         pass
+    assert list(temporary.iterdir()) == []
 
 
 @only_lfs

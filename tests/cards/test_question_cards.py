@@ -67,3 +67,42 @@ def test_nothing_is_wrong_with_it_and_every_number_is_computed_again(answerer, d
     assert quintet.card(answerer, check=True).problems == ()
     report = quintet.verify(answerer, dataset=data)
     assert report.is_verified, report.differing
+
+
+@pytest.fixture(scope="module")
+def silent(tmp_path_factory):
+    """A checkpoint that was trained on questions of which most have no answer, in data that misplaces the others'."""
+    train = rows(0, 24)
+    for number, row in enumerate(train):
+        if number % 4:
+            row["answers"] = {"text": [], "answer_start": []}
+        else:
+            row["answers"]["answer_start"] = [row["answers"]["answer_start"][0] + 2]
+    folder = tmp_path_factory.mktemp("answerers") / "silent"
+    finetune(
+        "qa",
+        model="bert-tiny",
+        dataset={"train": train, "validation": rows(100, 8)},
+        output=folder,
+        max_steps=12,
+        batch_size=8,
+        learning_rate=3e-3,
+    )
+    quintet.card(folder, license="mit", language="en")
+    return folder
+
+
+def test_where_questions_had_no_answer_the_card_lets_it_say_so(silent):
+    text, facts = (silent / "README.md").read_text(encoding="utf-8"), read_facts(silent)
+    assert "Finds the answers to questions in English texts, or that there is none: " in text
+    assert 'pipeline("question-answering", model="silent", handle_impossible_answer=True)' in text
+    assert "75.0 % of the training questions have no answer. With `handle_impossible_answer=True` an empty" in text
+    assert "Questions without an answer: 18 of train." in text
+    assert "and is nearby: 6 of train." in text
+    assert [example.outputs[0]["answer"] for example in facts.examples] == ["", ""]
+    assert [usage.output for usage in facts.usages] == ["no answer\nno answer\n"] * 2
+    assert quintet.card(silent, check=True).problems == ()
+
+
+def test_where_all_had_one_the_card_says_nothing_of_it(answerer):
+    assert "handle_impossible_answer" not in (answerer / "README.md").read_text(encoding="utf-8")

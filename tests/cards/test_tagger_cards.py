@@ -57,6 +57,7 @@ def test_its_examples_are_entities_and_both_snippets_ran(tagger):
     assert [(each["entity_group"], each["word"]) for each in example.outputs] == [("PER", "Eve"), ("LOC", "Oslo")]
     assert [usage.library for usage in facts.usages] == ["quintet", "transformers"]
     assert "('PER', 'Eve'" in facts.usages[0].output
+    assert facts.usages[1].output == "[('Eve', 'B-PER'), ('Oslo', 'B-LOC')]\n"  # words, not bytes, as Quintet tags them
 
 
 def test_nothing_is_wrong_with_it_and_every_number_is_computed_again(tagger, data):

@@ -43,6 +43,16 @@ def test_a_measurement_is_a_line_that_stays():
     assert console.file.getvalue() == expected
 
 
+def test_where_the_loss_is_the_metric_it_is_named_once():
+    console = Console(file=io.StringIO(), width=200)
+    bar = ProgressBar("loss", console)
+    bar.start(Plan(10, 5, 4, 0), Position())
+    line = {"step": 1, "epoch": 1, "rows": 5, "loss": 1.0, "validation": {"loss": 0.4, "perplexity": 1.5}}
+    bar.advance(line, Position(step=1, best_step=1))
+    bar.stop()
+    assert console.file.getvalue() == "step 1, epoch 1: loss 1.0000, validation loss 0.4000 (best so far)\n"
+
+
 def test_a_terminal_gets_a_bar_with_rate_and_time_left():
     console = Console(file=io.StringIO(), width=160, force_terminal=True)
     bar = ProgressBar("accuracy", console)

@@ -222,6 +222,29 @@ def test_the_same_file_as_in_training_means_the_rows_carved_out_of_it(checkpoint
     assert evaluate(checkpoint, dataset=file, split="validation", limit=5, bootstrap=0).count == 5
 
 
+def test_a_file_of_which_a_part_was_trained_on_is_cut_as_it_was(checkpoint, tmp_path):
+    write_csv(tmp_path / "reviews.csv", rows(200))
+    file = str(tmp_path / "reviews.csv")
+    trained_on(checkpoint, file, validation_fraction=0.2, max_rows=30)
+    (validation,) = [split for split in read_facts(checkpoint).data.splits if split.name == "validation"]
+    facts = evaluate(checkpoint, dataset=file, bootstrap=0)
+    assert (facts.split, facts.count, facts.fingerprint) == ("validation", 30, validation.fingerprint)
+    assert evaluate(checkpoint, dataset=file, limit=10, bootstrap=0).count == 10
+    assert evaluate(checkpoint, dataset=file, limit=100, bootstrap=0).count == 30
+
+
+@pytest.mark.parametrize("given", ["{}/data", "{}/data/", "."])
+def test_a_folder_with_one_file_is_recognised_as_the_file_is(checkpoint, tmp_path, monkeypatch, given):
+    (tmp_path / "data").mkdir()
+    write_csv(tmp_path / "data" / "reviews.csv", rows(60))
+    monkeypatch.chdir(tmp_path / "data")
+    folder = given.format(tmp_path)
+    trained_on(checkpoint, folder, validation_fraction=0.2)
+    assert read_facts(checkpoint).data.name == "data"
+    facts = evaluate(checkpoint, dataset=folder, bootstrap=0)
+    assert (facts.split, facts.count) == ("validation", 12)
+
+
 def test_rows_that_were_trained_on_are_refused_unless_insisted_on(checkpoint, tmp_path):
     data = rows(60)
     write_csv(tmp_path / "reviews.csv", data)

@@ -5,6 +5,7 @@ import math
 import random
 
 import numpy as np
+import peft
 import pytest
 import quintet
 import torch
@@ -295,6 +296,32 @@ def test_parts_of_a_pretrained_model_can_be_trained(checkpoint, tmp_path, way):
     assert torch.equal(
         before["bert.embeddings.word_embeddings.weight"], after["bert.embeddings.word_embeddings.weight"]
     )
+
+
+def test_low_rank_additions_train_a_new_head_whole(bert_without_head, tmp_path):
+    facts = train(
+        tmp_path / "out",
+        model=str(bert_without_head),
+        model_args={},
+        vocab_size=None,
+        epochs=8,
+        lora=True,
+        keep_adapter=True,
+    )
+    torch.manual_seed(facts.seed)
+    drawn = transformers.AutoModelForMaskedLM.from_pretrained(bert_without_head)
+    trained = transformers.AutoModelForMaskedLM.from_pretrained(tmp_path / "out")
+    before, after = drawn.state_dict(), trained.state_dict()
+    head = [name for name in before if name.startswith("cls.") and name != "cls.predictions.decoder.weight"]
+    assert len(head) == 6
+    assert not any(torch.equal(before[name], after[name]) for name in head)
+    words = "bert.embeddings.word_embeddings.weight"
+    assert torch.equal(before[words], after[words])  # the body changes by additions alone
+    assert torch.equal(after[words], after["cls.predictions.decoder.weight"])
+
+    adapted = peft.PeftModel.from_pretrained(drawn, tmp_path / "out" / "adapter").eval()
+    ids = torch.tensor([[2, 20, 30, 40, 3]])
+    torch.testing.assert_close(adapted(input_ids=ids).logits, trained(input_ids=ids).logits, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("task", ["sentiment", "ner"])

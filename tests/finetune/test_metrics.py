@@ -7,6 +7,7 @@ from quintet.finetune import bootstrap
 from quintet.finetune.baselines import constant_baseline
 from quintet.finetune.metrics import classification_metrics, expected_calibration_error
 from quintet.finetune.mistakes import most_confident_mistakes, shorten
+from quintet.finetune.text_classification import known_metrics
 from quintet.pipelines.errors import DataError, ShapeError, WeightsError
 from scipy import stats
 from sklearn import metrics as sklearn_metrics
@@ -139,14 +140,42 @@ def test_confusion_per_class_table_and_values():
     scores = classification_metrics(probabilities, [0, 1, 1, 1], ["no", "yes"], bootstrap=50)
     assert scores.confusion == ((1, 0), (1, 2))
     assert [metric.name for metric in scores.metrics] == [
-        "accuracy", "macro_f1", "macro_precision", "macro_recall", "auroc", "ece", "log_loss",
+        "accuracy", "macro_f1", "macro_precision", "macro_recall", "f1:no", "f1:yes", "auroc", "ece", "log_loss",
     ]  # fmt: skip
     assert scores.value("accuracy") == 0.75
     assert scores.value("auroc") == 1
     no, yes = scores.per_class
     assert (no.label, no.count, yes.label, yes.count) == ("no", 1, "yes", 3)
     assert {metric.name: metric.value for metric in yes.metrics} == {"precision": 1, "recall": 2 / 3, "f1": 0.8}
-    assert [metric.higher_is_better for metric in scores.metrics] == [True] * 5 + [False] * 2
+    assert [metric.higher_is_better for metric in scores.metrics] == [True] * 7 + [False] * 2
+
+
+def test_of_two_classes_each_has_its_f1_with_interval_and_baseline():
+    """That of the class `equivalent` is the usual figure for MRPC, whichever place the data gives it."""
+    probabilities, labels = answers(200, 2)
+    scores = classification_metrics(probabilities, labels, ["equivalent", "different"])
+    found = {metric.name: metric for metric in scores.metrics}
+    for index, name in enumerate(("f1:equivalent", "f1:different")):
+        expected = sklearn_metrics.f1_score(labels, probabilities.argmax(1), pos_label=index)
+        assert found[name].value == pytest.approx(expected, abs=1e-12)
+        (of_class,) = [metric for metric in scores.per_class[index].metrics if metric.name == "f1"]
+        assert (found[name].low, found[name].high) == (of_class.low, of_class.high)
+        assert found[name].low < expected < found[name].high
+    rule = constant_baseline(labels, ["equivalent", "different"], "single_label_classification")
+    guessed = np.full(200, np.bincount(labels).argmax())
+    values = {metric.name: metric.value for metric in rule.metrics}
+    assert values["f1:equivalent"] == sklearn_metrics.f1_score(labels, guessed, pos_label=0, zero_division=0)
+    assert values["f1:different"] == sklearn_metrics.f1_score(labels, guessed, pos_label=1, zero_division=0)
+
+
+def test_of_three_classes_none_has_a_metric_of_its_own():
+    scores = classification_metrics(*answers(60, 3), ["a", "b", "c"], bootstrap=0)
+    assert not any(metric.name.startswith("f1:") for metric in scores.metrics)
+
+
+def test_the_f1_of_a_class_may_choose_the_checkpoint():
+    known = known_metrics(("no", "yes"), "single_label_classification")
+    assert known["f1:yes"] is True and next(iter(known)) == "accuracy"
 
 
 def test_calibration_error_by_hand():
@@ -186,7 +215,8 @@ def test_many_undefined_numbers_are_one_note():
 
 def test_a_single_row_works():
     scores = classification_metrics(np.array([[0.9, 0.1]]), [0], ["a", "b"])
-    assert (scores.metrics[0].value, scores.metrics[0].low, scores.metrics[0].high) == (1, 1, 1)
+    # one row says nothing of how far others differ
+    assert (scores.metrics[0].value, scores.metrics[0].low, scores.metrics[0].high) == (1, None, None)
 
 
 def test_regression_values_and_constant_labels():
@@ -233,7 +263,8 @@ def test_the_baseline_learns_from_the_training_split_where_it_is_known():
     blind = constant_baseline(labels, ["no", "yes"], "single_label_classification")
     assert blind.metrics[0].value == 0.75
     assert "of the evaluated rows themselves (no training split is recorded)" in blind.description
-    assert [metric.name for metric in blind.metrics] == ["accuracy", "macro_f1", "macro_precision", "macro_recall"]
+    names = ["accuracy", "macro_f1", "macro_precision", "macro_recall", "f1:no", "f1:yes"]
+    assert [metric.name for metric in blind.metrics] == names
 
 
 def test_the_baseline_of_regression_is_the_mean():

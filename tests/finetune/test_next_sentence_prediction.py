@@ -5,10 +5,16 @@ import shutil
 
 import pytest
 import quintet
+import torch
 import transformers
 from quintet.cards.facts import read_facts
 from quintet.finetune import finetune
-from quintet.pipelines.errors import DataError
+from quintet.finetune.data import load_data
+from quintet.finetune.following_texts import paired, pairs_of, sentences_of
+from quintet.finetune.step_log import read_log
+from quintet.pipelines.errors import DataError, QuintetError
+from quintet.pipelines.next_sentence_prediction import LABELS
+from quintet.pipelines.tasks import find_task
 
 SIZES = {"hidden_size": 32, "layers": 2, "heads": 2, "feed_forward_size": 64, "dropout": 0}
 SETTINGS = {"model": "bert-tiny", "model_args": SIZES, "vocab_size": 320, "batch_size": 16, "learning_rate": 5e-3}
@@ -67,6 +73,111 @@ def test_labels_may_be_called_otherwise(checkpoint, tmp_path, names):
     facts = quintet.evaluate(copied, dataset=pairs(21, 200, names))
     values, before = ({metric.name: metric.value for metric in one.metrics} for one in (facts, recorded))
     assert facts.confusion == recorded.confusion and values == pytest.approx(before, rel=1e-6)
+
+
+def test_low_rank_additions_train_a_new_head_whole(tiny_bert, tmp_path):
+    settings = {"model": str(tiny_bert), "batch_size": 16, "learning_rate": 1e-2, "epochs": 2, "lora": True}
+    facts = finetune("next-sentence-prediction", dataset=DATA, output=tmp_path / "out", **settings)
+    torch.manual_seed(facts.seed)
+    drawn = transformers.AutoModelForNextSentencePrediction.from_pretrained(tiny_bert)
+    trained = transformers.AutoModelForNextSentencePrediction.from_pretrained(tmp_path / "out")
+    before, after = drawn.cls.seq_relationship, trained.cls.seq_relationship
+    assert not torch.equal(before.weight, after.weight) and not torch.equal(before.bias, after.bias)
+
+
+STORIES = {
+    role: "\n\n".join(
+        "\n".join(
+            f"The door {role} {number} was {each}." for each in ("open", "shut", "gone", "here")[: 2 + number % 3]
+        )
+        for number in range(count)
+    )
+    for role, count in (("train", 40), ("validation", 15))
+}
+
+
+@pytest.fixture(scope="module")
+def stories(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("stories")
+    for role, text in STORIES.items():
+        (folder / f"{role}.txt").write_text(text, encoding="utf-8")
+    return folder
+
+
+def test_documents_give_pairs_half_of_which_follow_each_other(stories, tmp_path):
+    task = find_task("next-sentence-prediction")
+    data = load_data(str(stories), task=task)
+    documents = [text.split("\n") for text in data.splits["train"]["text"]]
+    pairs = paired(data, LABELS, {"train": 3}, tmp_path).splits["train"]
+    assert len(pairs) == sum(len(sentences) - 1 for sentences in documents)
+    assert sum(pairs["label"]) == len(pairs) // 2
+    firsts = [(number, sentence) for number, text in enumerate(documents) for sentence in text[:-1]]
+    assert list(zip(pairs["document"], pairs["text"], strict=True)) == firsts
+    for pair in pairs:
+        own = documents[pair["document"]]
+        if pair["label"] == LABELS.index("IsNext"):
+            assert pair["text_pair"] == own[own.index(pair["text"]) + 1]
+        else:
+            assert pair["text_pair"] not in own and any(pair["text_pair"] in text for text in documents)
+    again = pairs_of(data.splits["train"], 3, "train")
+    assert again.to_dict() == pairs.to_dict() == paired(data, LABELS, {"train": 9}, tmp_path).splits["train"].to_dict()
+    assert pairs_of(data.splits["train"], 9, "train")["label"][:] != pairs["label"][:]
+
+
+def test_it_learns_from_documents_and_every_number_is_computed_again(stories, tmp_path):
+    facts = finetune("next-sentence-prediction", dataset=str(stories), output=tmp_path / "out", epochs=1, **SETTINGS)
+    assert facts.data.text_unit == "documents" and facts.labels == LABELS
+    (validation,) = facts.evaluations
+    assert validation.count == sum(text.count("\n") for text in STORIES["validation"].split("\n\n"))
+    assert all(1 <= mistake.row <= 15 for mistake in validation.mistakes)
+    (line,) = [line["validation"] for line in read_log(tmp_path / "out") if "validation" in line]
+    assert line["accuracy"] == validation.metrics[0].value  # of the same pairs
+    report = quintet.card(tmp_path / "out", license="mit", language="en")
+    assert report.problems == ()
+    card = (tmp_path / "out" / "README.md").read_text(encoding="utf-8")
+    assert "Tells whether the second of two English texts follows the first" in card
+    assert "Rows are pairs made of the documents by the seed: half of them follow each other" in card
+    assert 'follows = pipeline("next-sentence-prediction"' in card
+    first, second = (usage.output for usage in read_facts(tmp_path / "out").usages)
+    assert first == second and first.startswith(("IsNext 0.", "NotNext 0."))
+    verified = quintet.verify(tmp_path / "out", dataset=str(stories))
+    assert verified.is_verified, verified.differing
+
+
+def test_a_document_of_one_line_is_cut_into_sentences():
+    assert sentences_of('He said "no." Then? (Yes.) It cost 3.5 pounds.') == [
+        'He said "no."',
+        "Then?",
+        "(Yes.)",
+        "It cost 3.5 pounds.",
+    ]
+    assert sentences_of("天气很好。我们走吧！") == ["天气很好。", "我们走吧！"]
+    assert sentences_of(" one.\n\n two. three") == ["one.", "two. three"]
+
+
+@pytest.mark.parametrize(
+    ("text", "settings", "words"),
+    [
+        ("One line\nand another", {}, "no pairs can be made of train: documents: 1, sentences of the longest: 2"),
+        ("One\n\nTwo\n\nThree", {}, "no pairs can be made of train: documents: 3, sentences of the longest: 1"),
+        (
+            "One\n\nTwo",
+            {"text_unit": "lines"},
+            "--text-unit lines means nothing to .*; leave it out, or give documents",
+        ),
+    ],
+)
+def test_documents_of_which_no_pairs_can_be_made_are_refused(tmp_path, text, settings, words):
+    (tmp_path / "text.txt").write_text(text, encoding="utf-8")
+    given = {"output": tmp_path / "out", "epochs": 1, "validation_fraction": 0, **SETTINGS, **settings}
+    with pytest.raises(QuintetError, match=words):
+        finetune("next-sentence-prediction", dataset=str(tmp_path / "text.txt"), **given)
+
+
+def test_labelled_pairs_are_read_as_such_by_who_learnt_from_documents():
+    task = find_task("next-sentence-prediction")
+    data = load_data(DATA, task=task, text_unit="documents")
+    assert set(data.labels) == {"yes", "no"} and data.text_unit is None
 
 
 def test_every_number_of_its_card_is_computed_again(checkpoint):

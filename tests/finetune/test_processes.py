@@ -94,6 +94,7 @@ def test_processes_together_equal_one(reviews, tmp_path, world_size):
     together = subprocess.run(
         [
             *(sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", str(world_size)),
+            *("--log-dir", str(tmp_path / "logs")),
             *command(reviews, tmp_path / "together", *extra),
         ],
         env=ENVIRONMENT,

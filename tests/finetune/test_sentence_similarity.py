@@ -7,8 +7,9 @@ import pytest
 import quintet
 import torch
 from quintet.cards.facts import read_facts
-from quintet.finetune import finetune
+from quintet.finetune import finetune, pair_answers
 from quintet.finetune.sentence_similarity import SentenceSimilarityRecipe
+from quintet.finetune.step_log import read_log
 from quintet.pipelines.checkpoints import load_checkpoint
 from quintet.pipelines.errors import DataError, UsageError
 from quintet.pipelines.sentence_settings import SentenceSettings, read_sentence_settings, write_sentence_settings
@@ -147,6 +148,38 @@ def test_whole_numbers_are_scores_where_there_are_more_than_two(tmp_path):
     assert [metric.name for metric in facts.evaluations[-1].metrics] == ["spearman", "pearson"]
 
 
+def test_scores_of_validation_need_not_stand_in_train(tmp_path):
+    rows = {
+        "train": [{**row, "score": number * 37 % 101} for number, row in enumerate(scored(0))],
+        "validation": [{**row, "score": number * 31 % 101} for number, row in enumerate(scored(1))],
+    }
+    facts = train(tmp_path / "out", rows, max_steps=1, epochs=None)
+    assert facts.problem_type == "regression" and facts.evaluations[-1].metric("spearman")
+
+
+def test_the_nearest_are_found_some_rows_at_a_time(monkeypatch):
+    generator = np.random.default_rng(0)
+    vectors, others = (generator.normal(size=(count, 4)).astype(np.float32) for count in (23, 7))
+    seen = []
+
+    def compare(firsts, seconds):
+        seen.append(len(firsts))
+        return firsts @ seconds.T
+
+    monkeypatch.setattr(pair_answers, "_CELLS", 30)
+    found = list(pair_answers.nearest(vectors, others, 3, compare))
+    assert found == np.argsort(-(vectors @ others.T), axis=1)[:, :3].tolist()
+    assert seen == [4, 4, 4, 4, 4, 3]
+
+
+def test_weights_that_collapsed_have_no_correlation_and_are_measured_on(tmp_path, monkeypatch):
+    same = np.ones(1, np.float32)
+    monkeypatch.setattr("quintet.finetune.sentence_similarity.embed", lambda pipe, texts, **_: [same] * len(texts))
+    train(tmp_path / "out", splits(scored), max_steps=1, epochs=None)
+    (line,) = [line["validation"] for line in read_log(tmp_path / "out") if "validation" in line]
+    assert line["spearman"] == 0.0 and "pearson" not in line
+
+
 def test_matching_pairs_are_told_from_all_others(tmp_path):
     facts = train(tmp_path / "out", splits(matching), task="text-ranking", batch_size=16, epochs=8)
     test = facts.evaluations[-1]
@@ -228,9 +261,8 @@ def test_pairs_that_teach_nothing_are_refused_by_their_words(tmp_path):
     )
     missing = [*rows[:5], {**rows[5], "sentence2": None}, *rows[6:]]
     assert "column 'sentence2' is missing or empty" in refusal(missing, tmp_path)
-    assert "holds one class only ('same' in all 24 rows of train)" in refusal(
-        [{**row, "label": "same"} for row in rows], tmp_path
-    )
+    found = refusal([{**row, "label": "same"} for row in rows], tmp_path)
+    assert "holds one class only ('same' in all 24 rows of train)" in found and found.endswith("--columns score=…")
     assert "column 'score' has the labels 'a', 'b', 'c'; expected numbers, or two labels of which one means" in refusal(
         [{**row, "label": "abc"[number % 3]} for number, row in enumerate(rows)], tmp_path
     )
@@ -242,6 +274,46 @@ def test_pairs_that_teach_nothing_are_refused_by_their_words(tmp_path):
         tmp_path,
         task="text-ranking",
     )
+
+
+def test_validation_that_cannot_tell_good_weights_is_refused_before_training(tmp_path):
+    rows = {"train": labelled(0), "validation": [row for row in labelled(1) if row["label"] == "same"]}
+    found = refusal(rows, tmp_path)
+    assert found.startswith("all 12 rows of validation have the label 'same', so average_precision is undefined there;")
+    rows = {"train": scored(0), "validation": [{**row, "score": 2.5} for row in scored(1)]}
+    found = refusal(rows, tmp_path)
+    assert found == (
+        "all 24 rows of validation have the score 2.5, so spearman is undefined there; give another --validation-split "
+        "or a larger --validation-fraction, or choose the best weights by --metric loss"
+    )
+    assert train(tmp_path / "by-loss", rows, metric="loss", max_steps=1, epochs=None).training.steps == 1
+
+
+def test_a_score_that_is_not_finite_is_refused(tmp_path):
+    rows = scored()
+    rows[3]["score"] = float("inf")
+    found = refusal({"train": rows, "test": scored(1)}, tmp_path)
+    assert "'inf'; expected numbers, or two labels of which one means that the texts belong together" in found
+
+
+def test_equal_pairs_that_cannot_be_told_apart_are_refused(tmp_path):
+    rows = labelled()
+    few = [{**row, "label": "same" if number == 1 else "different"} for number, row in enumerate(rows)]
+    found = refusal({"train": few, "validation": rows}, tmp_path, pair_loss="in-batch")
+    assert found.startswith("all 1 equal pairs of train have the same second text, so no text can be told from another")
+
+
+def test_a_label_beside_queries_and_documents_is_said_to_be_left_out(tmp_path):
+    from quintet.finetune.data import load_data
+    from quintet.pipelines.tasks import find_task
+
+    rows = [{**row, "Label": number % 2} for number, row in enumerate(matching())]
+    (notice,) = load_data(rows, task=find_task("text-ranking")).report.notices
+    assert notice == (
+        "column 'Label' is left out: text-ranking takes each document for one that answers its query; train "
+        "sentence-similarity on pairs with a label"
+    )
+    assert load_data(matching(), task=find_task("text-ranking")).report.notices == ()
 
 
 def test_a_score_that_is_text_is_refused_by_its_place(tmp_path):

@@ -110,6 +110,15 @@ def test_what_the_model_decides_is_filled_in_only_where_nothing_was_given():
     assert settings.resolved({}, pretrained=True).max_length is None
 
 
+def test_a_family_may_average_its_weights_unless_told_not_to():
+    asked, given = FinetuneSettings(**GIVEN), FinetuneSettings(**GIVEN, ema=0.0)
+    assert asked.resolved({"ema": 0.9}, pretrained=False).ema == 0.9
+    assert given.resolved({"ema": 0.9}, pretrained=False).ema == 0.0
+    assert asked.resolved({}, pretrained=False).ema == asked.resolved({}, pretrained=True).ema == 0.0
+    with pytest.raises(UsageError, match="--ema 1 must be at least 0 and below 1"):
+        FinetuneSettings(**GIVEN, ema=1)
+
+
 def test_changed_names_what_differs_from_the_defaults():
     assert FinetuneSettings(**GIVEN, epochs=2, clip=1.0, columns={"text": "a"}).changed() == ("columns", "epochs")
 

@@ -14,7 +14,7 @@ from quintet.finetune.data import load_data
 from quintet.finetune.settings import FinetuneSettings
 from quintet.finetune.text2text_generation import cut
 from quintet.finetune.translation import TranslationRecipe, languages_of
-from quintet.pipelines.errors import DataError, UnknownNameError, UsageError
+from quintet.pipelines.errors import DataError, InputError, UnknownNameError, UsageError
 from quintet.pipelines.tasks import find_task
 
 WORDS = {"dog": "Hund", "cat": "Katze", "man": "Mann", "bird": "Vogel", "runs": "läuft", "sleeps": "schläft"}
@@ -127,10 +127,18 @@ def test_bad_calls_are_refused_by_their_words(checkpoint):
         ):
             translate("the dog", max_new_tokens=500)
     else:
-        with pytest.raises(UsageError, match="no_repeat_ngram_size means nothing to 'lstm-seq2seq'"):
-            translate("the dog", no_repeat_ngram_size=2)
+        with pytest.raises(UsageError, match="encoder_no_repeat_ngram_size means nothing to 'lstm-seq2seq'"):
+            translate("the dog", encoder_no_repeat_ngram_size=2)
         with pytest.raises(UsageError, match=r"num_beams is 5 and do_sample is True, but .* leave one of them out"):
             translate("the dog", do_sample=True, num_beams=5)
+
+
+def test_a_blank_text_is_no_text(checkpoint):
+    translate = quintet.pipeline(str(checkpoint))
+    for blank in ("", " \n", "\u3000"):
+        with pytest.raises(InputError, match=r"^input 0: the text is empty, or blank, and there is nothing to rewrite"):
+            translate(blank)
+    assert translate(["", "the dog runs 12"], on_error="record")[1] == translate("the dog runs 12")[0]
 
 
 def test_drawn_texts_depend_on_their_seed_only(checkpoint):
@@ -237,6 +245,34 @@ def test_a_long_text_is_cut_but_for_its_end():
     assert cut([5, 3], 3) == [5, 3] and cut([5, 6, 7, 3], None) == [5, 6, 7, 3]
 
 
+@pytest.mark.parametrize("family", FAMILIES)
+def test_targets_have_a_length_of_their_own(tmp_path, family):
+    task = find_task("translation")
+    rows = load_data({"train": pairs(16), "validation": pairs(4, seed=1)}, task=task)
+
+    def start(folder, **settings):
+        given = FinetuneSettings(
+            task="translation", model=family, dataset="memory", output="out", vocab_size=340,
+            model_args=SIZES[family], max_length=16, **settings,
+        )  # fmt: skip
+        return TranslationRecipe.start(task, given, rows, tmp_path / folder)
+
+    usual, short, long = start("a"), start("b", max_target_length=4), start("c", max_target_length=40)
+    everything = {name: rows.splits["train"][name][:] for name in ("text", "target")}
+    lengths = {}
+    for name, recipe in (("usual", usual), ("short", short), ("long", long)):
+        features = recipe.features(everything)
+        assert all(sample["target"][-1] == recipe.tokenizer.end_id for sample in features)
+        lengths[name] = max(len(sample["target"]) for sample in features)
+        assert max(len(sample["input_ids"]) for sample in features) == max(
+            len(sample["input_ids"]) for sample in usual.features(everything)
+        )
+    assert lengths["short"] == 4 < lengths["usual"]
+    written = [recipe.model.generation_config.max_new_tokens for recipe in (usual, short, long)]
+    assert written == [16, 4, 40]
+    assert long.pipeline.decoder_limit in (None, 40) and long.pipeline("dog")  # there are positions for them
+
+
 def test_languages_by_name_or_by_columns():
     assert languages_of("translation_en_XX_to_de_DE", {}) == {"src_lang": "en_XX", "tgt_lang": "de_DE"}
     assert languages_of("translation", {"text": "source text", "target": "translation.de"}) == {}
@@ -248,6 +284,7 @@ def test_languages_by_name_or_by_columns():
         ({"teacher": "some/model"}, "--teacher means nothing to translation; leave it out"),
         ({"class_weights": "balanced"}, "--class-weights means nothing to translation"),
         ({"label_names": ("a", "b")}, "--label-names means nothing to translation"),
+        ({"max_target_length": 2}, "--max-target-length 2 must be at least 3"),
     ],
 )
 def test_settings_that_mean_nothing_are_refused(tmp_path, setting, sentence):
@@ -258,6 +295,13 @@ def test_settings_that_mean_nothing_are_refused(tmp_path, setting, sentence):
 def test_a_dry_run_writes_nothing(tmp_path):
     plan = train(tmp_path / "out", "lstm-seq2seq", dry_run=True)
     assert plan.steps == 240 and plan.parameters > 10_000 and not (tmp_path / "out").exists()
+    assert plan.settings["ema"] == 0.0 and plan.state_bytes == 16 * plan.parameters
+
+
+def test_the_transformer_averages_its_weights(tmp_path):
+    plan = train(tmp_path / "out", "transformer-seq2seq", dry_run=True)
+    assert plan.settings["ema"] == 0.998
+    assert plan.state_bytes == 4 * (plan.parameters + 4 * plan.trainable_parameters)  # gradient, moments, average
 
 
 LETTERS = "abcdefghijklmnopqrstuvwxyzäöüß0123456789 "
@@ -322,6 +366,18 @@ def test_a_checkpoint_between_many_languages_is_trained_further(mbart, tmp_path)
     finetune("translation_en_XX_to_de_DE", model=str(mbart), dataset=data(), output=tmp_path / "out", **SHORT)
     facts = read_facts(tmp_path / "out")
     assert facts.languages == ("en", "de") and facts.training.train_loss < 3.8
+    plain = transformers.AutoModelForSeq2SeqLM.from_pretrained(tmp_path / "out").eval()
+    decoding = plain.generation_config
+    assert (decoding.num_beams, decoding.max_new_tokens) == (4, 48)  # what the numbers were measured with
+    assert decoding.forced_bos_token_id == tokenizer.convert_tokens_to_ids("de_DE")
+    with torch.inference_mode():
+        written = plain.generate(**tokenizer(["the dog"], return_tensors="pt"))[0]
+    ours = quintet.pipeline(str(tmp_path / "out"))("the dog")
+    assert ours == [{"translation_text": tokenizer.decode(written, skip_special_tokens=True)}]
+    with pytest.raises(UsageError, match=r"--max-target-length is 49, but the decoder of .* writes 48 tokens at most"):
+        finetune(
+            "translation_en_XX_to_de_DE", model=str(mbart), dataset=data(), output=tmp_path / "x", max_target_length=49
+        )
     translate = quintet.pipeline(str(tmp_path / "out"), max_new_tokens=5)
     assert translate.languages == {"src_lang": "en_XX", "tgt_lang": "de_DE"}
     assert translate("the dog") == translate("the dog", src_lang="en_XX", tgt_lang="de_DE")

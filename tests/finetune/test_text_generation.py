@@ -244,6 +244,7 @@ def test_light_and_plain_transformers_give_the_same_logits(checkpoint):
     ("settings", "sentence"),
     [
         ({"class_weights": "balanced"}, "--class-weights means nothing to text-generation; leave it out"),
+        ({"label_names": ("a", "b")}, "--label-names means nothing to text-generation; leave it out"),
         ({"tokens": "words"}, "--tokens 'words' must be one of characters, bpe"),
         ({"text_unit": "pages"}, "--text-unit 'pages' must be one of lines, documents, blocks"),
         ({"metric": "f1"}, "unknown metric 'f1'"),
@@ -253,6 +254,23 @@ def test_light_and_plain_transformers_give_the_same_logits(checkpoint):
 def test_settings_that_cannot_be_are_refused_in_a_sentence(tmp_path, play, settings, sentence):
     with pytest.raises(UsageError, match=sentence):
         train(tmp_path / "out", play, **settings)
+
+
+def test_more_tokens_than_a_checkpoint_reads_are_refused(tmp_path, play, gpt2_folder):
+    with pytest.raises(UsageError, match="--max-length 65 is more than the 64 tokens that 'tiny-gpt2' reads at once"):
+        train(tmp_path / "out", play, str(gpt2_folder), max_length=65)
+
+
+def test_a_network_that_reads_both_ways_learns_no_writing(tmp_path, play, tiny_bert):
+    with pytest.raises(UsageError, match="checkpoint 'tiny-bert' reads a text in both directions, so it would see"):
+        train(tmp_path / "out", play, str(tiny_bert))
+
+
+def test_one_piece_of_text_has_no_intervals(tmp_path, play):
+    facts = train(tmp_path / "out", play, epochs=1, max_rows=1)
+    (validation,) = facts.evaluations
+    assert validation.count == 1
+    assert [(metric.low, metric.high) for metric in validation.metrics] == [(None, None)] * 4
 
 
 def test_tokens_are_for_families_and_for_this_task(tmp_path, play, gpt2_folder):

@@ -83,10 +83,10 @@ from quintet.finetune.tokenizer_training import train_tokenizer
 # Every word is seen twice: all of them tie.
 texts = [f"wort{i} 词{chr(0x4e00 + i)} pair{i % 50}" for i in range(600)] * 2
 for kind in ("wordlevel", "byte-bpe"):
-    folder = Path(tempfile.mkdtemp())
-    train_tokenizer(texts, kind, 500, 32).save(folder)
-    for file in ("tokenizer.json", "tokenizer_config.json"):
-        print(hashlib.sha256((folder / file).read_bytes()).hexdigest())
+    with tempfile.TemporaryDirectory() as folder:
+        train_tokenizer(texts, kind, 500, 32).save(Path(folder))
+        for file in ("tokenizer.json", "tokenizer_config.json"):
+            print(hashlib.sha256(Path(folder, file).read_bytes()).hexdigest())
 """
 
 

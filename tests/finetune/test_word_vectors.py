@@ -33,3 +33,20 @@ def test_an_embedding_that_is_too_large_is_refused(reviews, tiny, tiny_bert, tmp
         UsageError, match=r"--embeddings-from tiny-bert has 16 numbers a word.* embedding_size=16 or less"
     ):
         finetune("sentiment", dataset=reviews, output=tmp_path / "out", **given, embeddings_from=str(tiny_bert))
+
+
+def test_a_checkpoint_whose_words_are_made_of_bytes_has_no_vectors_to_start_from(reviews, tiny, tmp_path):
+    rows = [{"tokens": ["Jim", "saw", "Rome"], "tags": ["B-PER", "O", "B-LOC"]}] * 4
+    small = {"word_size": 8, "byte_size": 8, "filters": 8, "hidden_size": 8}
+    finetune(
+        "ner",
+        model="bilstm-crf",
+        dataset=rows,
+        output=tmp_path / "tagger",
+        model_args=small,
+        max_steps=1,
+        validation_fraction=0,
+    )
+    with pytest.raises(UsageError, match=r"tagger has [\d,]+ input embeddings for [\d,]+ tokens.*one for each token"):
+        given = {**tiny, "embeddings_from": str(tmp_path / "tagger")}
+        finetune("sentiment", dataset=reviews, output=tmp_path / "out", **given)

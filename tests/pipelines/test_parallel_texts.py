@@ -1,14 +1,17 @@
 """Files with the same text in several languages, and columns that hold several texts by name."""
 
 import gzip
+import itertools
 import json
+from string import ascii_lowercase
 
 import pytest
+from quintet.cards.languages import LANGUAGES
 from quintet.finetune.data import load_data
 from quintet.finetune.data.description import describe_data
 from quintet.pipelines.errors import DataError
 from quintet.pipelines.nested_columns import nested_names, stored_column, value_at
-from quintet.pipelines.parallel_texts import group_parallel, language_of
+from quintet.pipelines.parallel_texts import group_parallel, is_language, language_of
 from quintet.pipelines.records import find_files, read_records
 from quintet.pipelines.tasks import find_task, in_languages, task_options
 
@@ -97,13 +100,45 @@ def test_a_file_without_its_other_side(folder):
         load_data(f"{folder / 'train.en'},{folder / 'train.fr'}", task=EN_DE)
 
 
+def test_a_split_without_its_other_side_is_not_left_out_in_silence(folder):
+    (folder / "val.de").unlink()
+    with pytest.raises(
+        DataError,
+        match=r"^val\.en is a text in one language \(en\) without its other side; .* such as train\.en,train\.de$",
+    ):
+        load_data(str(folder), task=EN_DE)
+    (folder / "val.en").rename(folder / "notes.en")  # of no split: nobody asked for it
+    assert set(load_data(str(folder), task=EN_DE).splits) == {"train", "test", "validation"}
+    for name in ("train.de", "test_2016_flickr.de.gz", "test_2016_flickr.en.gz"):
+        (folder / name).unlink()
+    with pytest.raises(DataError, match=r"^train\.en is a text in one language \(en\) without its other side"):
+        load_data(str(folder), task=EN_DE)
+
+
+def test_a_script_beside_the_texts_is_no_language(folder):
+    (folder / "train.py").write_text("print()\n", encoding="utf-8")
+    assert load_data(str(folder), task=EN_DE).splits["train"][0] == {"text": "a dog", "target": "ein Hund"}
+
+
+def test_a_side_in_utf_16(folder):
+    (folder / "train.en").write_text("a dog\r\na cat\r\na man\r\n", encoding="utf-16")
+    rows = load_data(str(folder), task=EN_DE).splits["train"]
+    assert list(rows["text"]) == ["a dog", "a cat", "a man"]
+
+
+def test_languages_are_those_that_cards_know():
+    assert {code for code in map("".join, itertools.product(ascii_lowercase, repeat=2)) if is_language(code)} == {
+        *LANGUAGES
+    }
+
+
 def test_one_side_alone_is_a_text_file(folder):
     assert [record.values for record in read_records(folder / "val.de")] == [{"text": "zwei Hunde"}]
 
 
 def test_which_files_belong_together():
     assert [language_of(name) for name in ("a.zh", "a.en_XX", "a.eng_Latn.gz", "a.csv", "README.md", "a.target")] == [
-        "zh", "en_XX", "eng_Latn", None, "md", "target",
+        "zh", "en_XX", "eng_Latn", None, None, "target",
     ]  # fmt: skip
     assert group_parallel(["x.en", "y.de", "x.de", "x.csv"]) == [{"en": "x.en", "de": "x.de"}]
 

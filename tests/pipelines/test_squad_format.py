@@ -55,9 +55,10 @@ def test_each_question_is_a_row(tmp_path, document, indent):
     assert [row.values.get("is_impossible") for row in rows] == [None, None, False, True, None]
 
 
-def test_a_file_is_read_article_by_article(tmp_path):
+@pytest.mark.parametrize("indent", [None, 2, "\t"])
+def test_a_file_is_read_article_by_article(tmp_path, indent):
     """The second article is broken beyond repair; the first one came before that was seen."""
-    whole = json.dumps({"version": "1.1", "data": ARTICLES})
+    whole = json.dumps({"version": "1.1", "data": ARTICLES}, indent=indent)
     file = tmp_path / "squad.json"
     file.write_text(whole[: whole.index('"Bob"')] + "!", encoding="utf-8")
     rows = list(read_data_file(DataFile(str(file), "json")))
@@ -78,6 +79,21 @@ def test_what_is_no_paragraph_or_question_is_a_bad_row(tmp_path):
         "q1",
         "it is no article with 'paragraphs'",
     ]
+
+
+def test_an_impossible_question_may_lack_answers_and_must_not_have_any(tmp_path):
+    impossible = {"id": "q1", "question": "Who?", "is_impossible": True}
+    rows = read(
+        tmp_path, {"data": [{"paragraphs": [paragraph("Ada.", impossible, asked(2, "Ada", is_impossible=True))]}]}
+    )
+    assert rows[0].values["answers"] == {"text": [], "answer_start": []}
+    assert rows[1].reason == "its question has answers and is_impossible true; take out one of the two"
+
+
+def test_a_question_without_either_is_left_as_it_is(tmp_path):
+    """So a file of questions alone can be answered, and training tells that the answers are missing."""
+    (row,) = read(tmp_path, {"data": [{"paragraphs": [paragraph("Ada.", {"id": "q1", "question": "Who?"})]}]})
+    assert row.values["answers"] is None
 
 
 def test_other_objects_are_no_articles():

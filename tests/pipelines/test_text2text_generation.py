@@ -360,6 +360,8 @@ def test_a_long_text_that_cannot_be_read_in_pieces_says_what_to_do(folders):
         ({"text": "a", "text_pair": "b"}, "expected one text, got a pair of texts"),
         (["a", "b"], "expected a text, got a list of 2"),
         ("bad \ud83d", "the text is not valid Unicode"),
+        ("", "the text is empty, or blank, and there is nothing to rewrite; leave it out"),
+        (" \n\u3000", "the text is empty, or blank, and there is nothing to rewrite; leave it out"),
     ],
 )
 def test_a_bad_text_is_named_and_the_others_are_answered(folders, item, words):
@@ -385,6 +387,11 @@ def test_a_bad_text_is_named_and_the_others_are_answered(folders, item, words):
         ({"truncation": "yes"}, "truncation is 'yes'; expected one of True, False"),
         ({"prefix": 3}, "prefix is 3; expected a text"),
         ({"num_return_sequences": 5}, "num_return_sequences is 5, but .* as many texts as beams, 4"),
+        ({"length_penalty": "long"}, "length_penalty is 'long'; expected a number, above 0 for longer texts"),
+        ({"length_penalty": float("nan")}, "length_penalty is nan; expected a number"),
+        ({"early_stopping": "always"}, "early_stopping is 'always'; expected True, False or 'never'"),
+        ({"no_repeat_ngram_size": -1}, "no_repeat_ngram_size is -1; expected a number of tokens, or 0"),
+        ({"eos_token_id": ["a"]}, r"eos_token_id is \['a'\]; expected a token's id, or a list of ids"),
         ({"src_lang": "en"}, "unknown option 'src_lang'"),
         ({"num_beam": 2}, "unknown option 'num_beam'; did you mean num_beams"),
     ],
@@ -393,6 +400,12 @@ def test_a_wrong_option_is_named(folders, options, words):
     ours = pipeline("summarization", folders["bart"], device="cpu")
     with pytest.raises(UsageError, match=words):
         ours("bad", **options)
+
+
+def test_an_option_that_is_none_is_as_the_checkpoint_has_it(folders):
+    ours = pipeline("translation", folders["marian"], device="cpu", num_beams=1, length_penalty=-2.0, **SHORT)
+    nothing = {"num_beams": None, "length_penalty": None, "early_stopping": None, "do_sample": None}
+    assert ours(TEXTS, **nothing) == pipeline("translation", folders["marian"], device="cpu", **SHORT)(TEXTS)
 
 
 def test_a_decoder_model_is_refused(bert_folder):

@@ -223,6 +223,7 @@ def test_nothing_but_bad_rows_is_an_error(load):
     ("data", "options", "words"),
     [
         (labelled("a", "a", "a"), {}, r"one class only \('a' in all 3 rows of train\); training needs at least two"),
+        (labelled("a"), {}, "train has one row only, with the label 'a'; training needs rows of two classes at least"),
         (labelled("a", "b"), {}, r"validation cannot be carved from train: no class has two different texts in its 2"),
         (
             {"train": labelled(*"ab" * 5), "test": labelled("c", "a")},
@@ -290,3 +291,56 @@ def test_questions_about_one_context_stay_on_one_side():
     assert len(data.splits["validation"]) == 12
     (report,) = [split for split in data.report.splits if split.name == "validation"]
     assert report.rule == "20 % of train, questions about one context together"
+
+
+def asked(question, texts, starts, context="Ada went to Rome in May."):
+    return {"question": question, "context": context, "answers": {"text": texts, "answer_start": starts}}
+
+
+def test_answers_that_stand_elsewhere_and_questions_without_are_counted_for_each_split():
+    """Counted are the rows that are used, of which the bad one is none, whatever the order of the sources."""
+    train = [
+        asked("Who?", ["Ada"], [0]),
+        asked("Where?", ["Rome"], [13]),
+        asked("When?", ["May", "in May"], [20, -1]),
+        asked("Why?", [], []),
+        asked("Whom?", ["Bob"], [5]),
+    ]
+    splits = {"train": train, "validation": [asked("Who? 2", ["Ada"], [0]), asked("Who? 3", [], [])]}
+    data = load_data(splits, task=find_task("qa"), bad_rows="skip")
+    counted = [(split.name, split.rows, split.moved_answers, split.unanswered) for split in data.report.splits]
+    assert counted == [("train", 4, 2, 1), ("validation", 2, 0, 1)]
+    assert data.report.notices == (
+        (
+            "questions with an answer that does not stand at its answer_start: 2 of 4 in train; it is taken "
+            "at the nearest place where it stands"
+        ),
+        "questions without an answer: 1 of 4 in train, 1 of 2 in validation",
+    )
+    assert [(split.moved_answers, split.unanswered) for split in data.report.facts().splits] == [(2, 1), (0, 1)]
+
+
+def test_other_tasks_have_no_answers_to_count(write_csv, load_stars):
+    (split, *_) = load_stars(write_csv()).report.splits
+    assert (split.moved_answers, split.unanswered) == (None, None)
+
+
+def test_whole_numbers_are_places_however_they_are_kept():
+    rows = [asked("Where?", ["Rome"], [start]) for start in (12, 12.0, np.int32(12))]
+    data = load_data(rows, task=find_task("qa"), validation_fraction=0)
+    assert data.splits["train"]["answers"][:] == [{"text": ["Rome"], "answer_start": [12]}] * 3
+
+
+@pytest.mark.parametrize("start", [None, "12", 12.5])
+def test_a_place_that_is_no_number_is_named(start):
+    """Also by a look at the data, in which all rows are like that."""
+    said = rf"row 1: column 'answers' holds an answer_start that is {start!r}; expected the number of the context's"
+    with pytest.raises(DataError, match=said):
+        load_data([asked("Where?", ["Rome"], [start])], task=find_task("qa"))
+    with pytest.raises(DataError, match=f"no row of train can be used; the first: .*{said}"):
+        load_data([asked("Where?", ["Rome"], [start])], task=find_task("qa"), bad_rows="skip")
+
+
+def test_of_one_row_nothing_can_be_carved():
+    with pytest.raises(DataError, match="validation cannot be carved from train, which has one row only; give more"):
+        load_data([asked("Where?", ["Rome"], [12])], task=find_task("qa"))

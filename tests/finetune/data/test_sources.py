@@ -82,6 +82,19 @@ def test_files_named_after_splits_are_these_splits(write_csv, tmp_path, load_sta
     assert data.report.notices == ("other.csv of set belong to no split by their names and were left out",)
 
 
+def test_what_was_named_is_recorded_however_many_files_it_holds(write_csv, tmp_path, load_stars, monkeypatch):
+    file = write_csv("set/reviews.csv", reviews(40))
+    monkeypatch.chdir(tmp_path / "set")
+    for given, name in (
+        (file, "reviews.csv"),
+        (tmp_path / "set", "set"),
+        (f"{tmp_path}/set/", "set"),
+        (".", "set"),
+        ("*.csv", "*.csv"),
+    ):
+        assert load_stars(given).report.name == name
+
+
 def test_several_files_are_united_by_split(write_csv, load_stars):
     rows = reviews(80)
     train, more, test = (

@@ -87,6 +87,11 @@ def test_a_text_of_one_piece_cannot_be_carved(tmp_path):
         load_data(str(tmp_path / "short.txt"), task=WRITING)
 
 
+def test_lines_that_are_all_alike_cannot_be_carved():
+    with pytest.raises(DataError, match="cannot be carved from train: it has no two different texts in its 3 rows"):
+        load_data([{"text": "To be"}] * 3, task=MASKS)
+
+
 def test_the_report_says_what_a_row_is(file, capsys):
     from quintet.finetune.data import print_report
     from rich.console import Console
