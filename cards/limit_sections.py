@@ -43,7 +43,8 @@ def _limits_of_data(facts: RunFacts) -> list[str]:
     train = facts.data.split("train") if facts.data is not None else None
     if train is not None:
         points += _length_limits(facts, train, is_one_text=facts.data is not None and facts.data.text_unit == "blocks")
-        if facts.problem_type != "tagging":  # most words are no names, which says nothing
+        # Most words are no names, which says nothing; and a picture has any number of objects.
+        if facts.problem_type not in ("tagging", "detection"):
             points += _balance_limits(train)
     elif facts.max_length is not None:
         points.append(_longest(facts.max_length, facts.problem_type, facts.task))
