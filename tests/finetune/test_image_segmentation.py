@@ -1,4 +1,4 @@
-"""Segmentation trained end to end on pictures made here: a bright square on dark ground, and a border without a class."""
+"""Segmentation trained end to end on pictures made here: a bright square on dark ground, a border without a class."""
 
 import io
 import json
