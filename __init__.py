@@ -13,6 +13,7 @@ if TYPE_CHECKING:  # what a type checker reads; never run, so the rule above hol
     from .cards.writing import card
     from .finetune.data import describe_data as data
     from .finetune.evaluation import evaluate
+    from .pipelines.conversion import convert
     from .pipelines.errors import DataError, InputError, QuintetError, TrainingError, UsageError, WeightsError
     from .pipelines.factory import pipeline
     from .pipelines.file_runs import run
@@ -31,6 +32,7 @@ _EXPORTS = {
     "UsageError": ("pipelines.errors", "UsageError"),
     "WeightsError": ("pipelines.errors", "WeightsError"),
     "card": ("cards.writing", "card"),
+    "convert": ("pipelines.conversion", "convert"),
     "data": ("finetune.data", "describe_data"),
     "evaluate": ("finetune.evaluation", "evaluate"),
     "find_task": ("pipelines.tasks", "find_task"),
@@ -50,6 +52,7 @@ __all__ = [
     "UsageError",
     "WeightsError",
     "card",
+    "convert",
     "data",
     "evaluate",
     "find_task",

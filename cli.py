@@ -740,6 +740,72 @@ def _print_evaluation(console: Console, facts: EvaluationFacts, *, mistakes: int
 
 
 @command
+def convert(
+    source: Annotated[
+        str, typer.Argument(help="file of weights (.safetensors, .pth) of another library, or its folder")
+    ],
+    output: Annotated[str, typer.Option(help="folder for the checkpoint")],
+    family: Annotated[
+        str | None,
+        typer.Option(help="family that the weights are of: resnet-50, vgg16 …; default: found by their names"),
+    ] = None,
+    labels: Annotated[
+        str | None,
+        typer.Option(help="names of the classes in the order of their ids: cat,dog; or a file, a name a line"),
+    ] = None,
+    image_size: Annotated[
+        int | None, typer.Option(help="pixels of the sides of a picture; default: as such models usually have it")
+    ] = None,
+    mean: Annotated[
+        str | None, typer.Option(help="of each channel, of values in [0, 1]: 0.485,0.456,0.406; default: the usual one")
+    ] = None,
+    std: Annotated[str | None, typer.Option(help="of each channel, likewise; given with --mean")] = None,
+    heads: Annotated[int | None, typer.Option(help="attention heads of a ViT of unpublished size")] = None,
+) -> Answer:
+    """Make a checkpoint of weights that torchvision, timm or a CIFAR ResNet's code saved; every key must fit."""
+    from .pipelines.conversion import convert as convert_
+
+    found = convert_(
+        source,
+        output,
+        family=family,
+        labels=None if labels is None else _names(labels),
+        image_size=image_size,
+        mean=None if mean is None else _numbers("--mean", mean),
+        std=None if std is None else _numbers("--std", std),
+        heads=heads,
+    )
+
+    def show(console: Console) -> None:
+        console.print(f"{found.family}, {found.parameters:,} parameters, {len(found.labels)} classes", markup=False)
+        pictures = (
+            f"pictures of {found.image_size} x {found.image_size} pixels, mean {found.mean}, deviation {found.std}"
+        )
+        assumed = "" if found.are_statistics_given else " (assumed, as weights do not say: --mean and --std set them)"
+        console.print(f"{pictures}{assumed}", markup=False, soft_wrap=True)
+        console.print(f"next: quintet run image-classification --model {shlex.quote(output)} picture.jpg", markup=False)
+
+    return Answer(dataclasses.asdict(found), show)
+
+
+def _names(text: str) -> list[str]:
+    """Names with commas between them, or those in a file, one a line."""
+    path = Path(text)
+    if path.is_file():
+        return [line.strip() for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+    return [name.strip() for name in text.split(",") if name.strip()]
+
+
+def _numbers(option: str, text: str) -> list[float]:
+    try:
+        return [float(number) for number in text.split(",")]
+    except ValueError as error:
+        raise UsageError(
+            f"{option} is '{text}'; expected numbers with commas between them, for instance 0.5,0.5,0.5"
+        ) from error
+
+
+@command
 def card(
     checkpoint: Annotated[
         str, typer.Argument(help="checkpoint folder; with --check also a README.md, a Hub id or an embedded name")

@@ -74,34 +74,34 @@ _GPT2 = Architecture(
 
 _VGG = Architecture(
     "a convolutional network (VGG)",
-    "simonyan2015very",
+    "simonyan2014very",
     "Very Deep Convolutional Networks for Large-Scale Image Recognition",
     "Simonyan, Karen and Zisserman, Andrew",
-    2015,
-    ("booktitle", "Proceedings of ICLR 2015"),
+    2014,
+    ("journal", "arXiv preprint"),
     "1409.1556",
     is_own=True,
 )
 
 _RESNET = Architecture(
     "a residual convolutional network (ResNet)",
-    "he2016deep",
+    "he2015deep",
     "Deep Residual Learning for Image Recognition",
     "He, Kaiming and Zhang, Xiangyu and Ren, Shaoqing and Sun, Jian",
-    2016,
-    ("booktitle", "Proceedings of CVPR 2016"),
+    2015,
+    ("journal", "arXiv preprint"),
     "1512.03385",
 )
 
 _VIT = Architecture(
     "a vision Transformer (ViT)",
-    "dosovitskiy2021image",
+    "dosovitskiy2020image",
     "An Image Is Worth 16x16 Words: Transformers for Image Recognition at Scale",
     "Dosovitskiy, Alexey and Beyer, Lucas and Kolesnikov, Alexander and Weissenborn, Dirk and Zhai, Xiaohua and "
     "Unterthiner, Thomas and Dehghani, Mostafa and Minderer, Matthias and Heigold, Georg and Gelly, Sylvain and "
     "Uszkoreit, Jakob and Houlsby, Neil",
-    2021,
-    ("booktitle", "Proceedings of ICLR 2021"),
+    2020,
+    ("journal", "arXiv preprint"),
     "2010.11929",
 )
 
@@ -348,6 +348,26 @@ ARCHITECTURES = {
         2020,
         ("booktitle", "Proceedings of CVPR 2020"),
         "2003.13678",
+    ),
+    "yolo-small": Architecture(
+        "a convolutional detector of one stage",
+        "redmon2016you",
+        "You Only Look Once: Unified, Real-Time Object Detection",
+        "Redmon, Joseph and Divvala, Santosh and Girshick, Ross and Farhadi, Ali",
+        2016,
+        ("booktitle", "Proceedings of CVPR 2016"),
+        "1506.02640",
+        is_own=True,
+    ),
+    "faster-rcnn-small": Architecture(
+        "a convolutional detector of two stages (Faster R-CNN)",
+        "ren2015faster",
+        "Faster R-CNN: Towards Real-Time Object Detection with Region Proposal Networks",
+        "Ren, Shaoqing and He, Kaiming and Girshick, Ross and Sun, Jian",
+        2015,
+        ("booktitle", "Advances in Neural Information Processing Systems 28"),
+        "1506.01497",
+        is_own=True,
     ),
     "unet": Architecture(
         "a convolutional encoder and decoder (U-Net)",

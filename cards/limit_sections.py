@@ -48,7 +48,8 @@ def _limits_of_data(facts: RunFacts) -> list[str]:
                 f"{share(train.unanswered, train.rows)} of the training questions have no answer. With "
                 "`handle_impossible_answer=True` an empty answer says so; without it there always is one."
             )
-        if facts.problem_type != "tagging":  # most words are no names, which says nothing
+        # Most words are no names, which says nothing; and a picture has any number of objects.
+        if facts.problem_type not in ("tagging", "detection"):
             points += _balance_limits(train)
     elif facts.max_length is not None:
         points.append(_longest(facts.max_length, facts.problem_type, facts.task))

@@ -45,7 +45,9 @@ def data_sentence(data: DataFacts) -> str:
 
 
 def counted_by_class(evaluation: EvaluationFacts) -> str:
-    """What the table of the classes counts: rows, or of taggers entities, or words."""
+    """What the table of the classes counts: rows, of detectors objects, or of taggers entities, or words."""
+    if evaluation.problem_type == "detection":
+        return "objects"
     if evaluation.problem_type != "tagging":
         return "rows"
     return "entities" if all(label == "O" or label[:2] in ("B-", "I-") for label in evaluation.labels) else "words"

@@ -14,6 +14,9 @@ from .picture_usage import noun
 CURVES = "curves.png"
 """File of the picture of loss and metric over the steps."""
 
+COUNTED_WITHIN = {"tagging": "tag of words", "detection": "class of objects"}
+"""Kind of problem -> what has the labels, where several are in a row."""
+
 
 def training_data(facts: RunFacts) -> str:
     """Name, revision, splits with rules, seeds and fingerprints, and labels of what it was trained on."""
@@ -35,7 +38,7 @@ def training_data(facts: RunFacts) -> str:
         ]
         heads = ("split", "rule", "seed", "rows", f"repeated {noun(facts)}s", "sha256 of the contents")
         parts.append(table(heads, rows, left=2))
-    histogram = _label_table(data, by_word=facts.problem_type == "tagging")
+    histogram = _label_table(data, COUNTED_WITHIN.get(facts.problem_type or ""))
     if histogram:
         parts.append(histogram)
     known = [split for split in data.splits if split.label_mean is not None]
@@ -81,13 +84,15 @@ def training(facts: RunFacts) -> str:
     return "\n\n".join(["## Training", *parts]) if parts else ""
 
 
-def _label_table(data: DataFacts, *, by_word: bool) -> str:
+def _label_table(data: DataFacts, counted: str | None) -> str:
+    """Labels by split; ``counted`` is what has them where several are in a row."""
     splits = [split for split in data.splits if split.label_histogram]
     labels = list(dict.fromkeys(label for split in splits for label in split.label_histogram))
     if not labels:
         return ""
+    by_word = counted is not None
     rows = [(code(label), *(_label_count(split, label, by_word=by_word) for split in splits)) for label in labels]
-    made = table(("tag of words" if by_word else "label", *(plain(split.name) for split in splits)), rows)
+    made = table((counted or "label", *(plain(split.name) for split in splits)), rows)
     return made if len(labels) <= MOST_CLASSES else folded(f"{len(labels)} labels", made)
 
 

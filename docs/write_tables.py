@@ -17,7 +17,7 @@ from quintet.pipelines.models.families import FAMILIES
 from quintet.pipelines.tasks import TASKS
 
 ROOT = Path(__file__).parent.parent
-COMMANDS = ("run", "finetune", "evaluate", "card", "publish", "verify", "data", "tasks", "models")
+COMMANDS = ("run", "finetune", "evaluate", "card", "publish", "verify", "convert", "data", "tasks", "models")
 
 
 def tasks_table() -> str:

@@ -25,7 +25,7 @@ from .evaluation_record import read_subject, write_evaluation
 from .evaluation_rows import choose_rows, training_notes
 from .label_matching import parse_label_map
 from .measuring import Conditions, Progress, evaluation_facts, measure_split
-from .problems import REGRESSION, SINGLE_LABEL
+from .problems import REGRESSION, SEGMENTATION, SINGLE_LABEL, problem_of
 
 
 def evaluate(
@@ -106,6 +106,9 @@ def evaluate(
         reading["problem_type"] = subject.problem_type
     asked = [run.settings["text_unit"] for run in subject.runs if run.settings.get("text_unit") is not None]
     reading["text_unit"] = text_unit or next(iter(asked), None)
+    if problem_of(row) == SEGMENTATION:  # in a mask a class is a number; its name is what training called it
+        named = [run.settings["label_names"] for run in subject.runs if run.settings.get("label_names")]
+        reading["label_names"] = next(iter(named), None)
     chosen = choose_rows(
         dataset,
         row,

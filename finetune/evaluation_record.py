@@ -18,7 +18,7 @@ from ..pipelines.integrity import answering_files, sha256
 from ..pipelines.tasks import Task
 from ..pipelines.weights import WEIGHTS_FILE
 from .plots import confusion_matrix
-from .problems import DETECTION, MULTI_LABEL, REGRESSION, SINGLE_LABEL, TAGGING, problem_of
+from .problems import DETECTION, MULTI_LABEL, REGRESSION, SEGMENTATION, SINGLE_LABEL, TAGGING, problem_of
 from .training_keys import FILE_NAME as KEYS_FILE
 from .training_keys import TrainingKeys, read_training_keys
 
@@ -127,7 +127,8 @@ def _problem(config: CheckpointConfig, task: Task) -> tuple[str, tuple[str, ...]
         return "", ()  # no head of its own, for labels of its own: the data decides
     if kind is None:
         kind = config.problem_type or (REGRESSION if len(config.labels) == 1 else SINGLE_LABEL)
-    return kind, () if kind not in (SINGLE_LABEL, MULTI_LABEL, TAGGING, DETECTION) else tuple(config.labels)
+    has_names = kind in (SINGLE_LABEL, MULTI_LABEL, TAGGING, DETECTION, SEGMENTATION)
+    return kind, tuple(config.labels) if has_names else ()
 
 
 def write_evaluation(

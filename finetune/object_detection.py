@@ -14,8 +14,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+from ..pipelines.errors import UsageError
 from ..pipelines.image_inputs import read_picture
 from ..pipelines.models.boxes import corners_to_centres
+from ..pipelines.models.detection_backbone import STRIDES
+from ..pipelines.models.families import is_family
 from ..pipelines.models.shapes import IGNORED
 from .data.object_targets import CATEGORIES, read_objects
 from .detection_answers import answers_of, measure_objects, true_boxes
@@ -80,6 +83,22 @@ class ObjectDetectionRecipe(ImageRecipe):
             directions=DIRECTIONS,
         )
         self.counts_pictures = getattr(start.model, "counts_pictures", False)
+
+    @classmethod
+    def check(cls, settings: FinetuneSettings) -> None:
+        """As `ImageRecipe.check`; the sides of pictures can be halved five times, as our own networks do.
+
+        Raises:
+            UsageError: they cannot.
+        """
+        super().check(settings)
+        coarsest, size = STRIDES[-1], settings.image_size
+        if is_family(settings.model) and size is not None and size % coarsest:
+            near = max(coarsest, round(size / coarsest) * coarsest)
+            raise UsageError(
+                f"--image-size {size} is no multiple of {coarsest} pixels, which {settings.model} needs; give "
+                f"--image-size {near}"
+            )
 
     @classmethod
     def start(cls, task: Task, settings: FinetuneSettings, data: TaskData, prepared: Path) -> ObjectDetectionRecipe:

@@ -36,16 +36,18 @@ def recoloured(pictures: torch.Tensor, augmentation: Augmentation, draws: RowDra
     if not (augmentation.colour or augmentation.hue or augmentation.randaugment):
         return pictures
     _check_range(pictures)
-    batch = len(draws.rows)
-    ones = np.ones(batch)
     if augmentation.colour or augmentation.hue:
-        factors = draws.between("colour", 3, 1 - augmentation.colour, 1 + augmentation.colour)
+        brightness, contrast, saturation = draws.between(
+            "colour", 3, 1 - augmentation.colour, 1 + augmentation.colour
+        ).T
         turns = draws.between("hue", 1, -augmentation.hue, augmentation.hue)[:, 0]
-        pictures = _jittered(pictures, *factors.T, turns)
+        pictures = _jittered(pictures, brightness, contrast, saturation, turns)
     if augmentation.randaugment:
         for operations in drawn_operations(augmentation.randaugment, draws):
-            strengths = (1 + operations.of(name) for name in ("brightness", "contrast", "colour"))
-            pictures = _jittered(pictures, *strengths, np.zeros_like(ones))
+            brightness, contrast, saturation = (
+                1 + operations.of(name) for name in ("brightness", "contrast", "colour")
+            )
+            pictures = _jittered(pictures, brightness, contrast, saturation, np.zeros(len(draws.rows)))
             for name, change in _CHANGES.items():
                 pictures = _changed(pictures, operations, name, change)
     return pictures

@@ -106,7 +106,8 @@ def warped(
         result[at] = _picked(pictures[at], matrices[places], value)
     if (places := np.flatnonzero(is_changed & ~is_picked)).size:
         at = torch.from_numpy(places).to(pictures.device)
-        result[at] = like(pictures, _interpolated(as_floats(pictures[at]), matrices[places], fill))
+        given = pictures if len(places) == len(pictures) else pictures[at]
+        result[at] = like(pictures, _interpolated(as_floats(given), matrices[places], fill))
     if masks is not None:
         places = np.flatnonzero(is_changed)
         at = torch.from_numpy(places).to(masks.device)
@@ -180,4 +181,6 @@ def _interpolated(pictures: torch.Tensor, matrices: np.ndarray, fill: float) -> 
     to_corner[:2, 2], to_centre[:2, 2] = 0.5, -0.5
     maps = torch.from_numpy((to_centre @ matrices @ to_corner)[:, :2]).to(pictures)
     size = (pictures.shape[2], pictures.shape[3])
-    return warp_affine(pictures - fill, maps, size, mode="bilinear", padding_mode="zeros", align_corners=True) + fill
+    moved = pictures - fill if fill else pictures  # so that what is outside may count as 0
+    found = warp_affine(moved, maps, size, mode="bilinear", padding_mode="zeros", align_corners=True)
+    return found + fill if fill else found

@@ -24,6 +24,9 @@ PROCESSOR_FILE = "preprocessor_config.json"
 
 _BILINEAR = 2  # PIL.Image.Resampling.BILINEAR
 
+_GREY = np.array([0.299, 0.587, 0.114], np.float32)
+"""Share of red, green and blue in grey, as in models/image_adapter.py, which plain transformers runs."""
+
 _PROCESSORS: Mapping[str, Mapping[str, Any]] = {
     "object-detection": {"image_processor_type": "DetrImageProcessor", "do_pad": False, "format": "coco_detection"},
 }
@@ -113,11 +116,7 @@ class ImageProcessor:
         if self.settings is None:
             given = self.live(images=picture.convert("RGB"), do_rescale=False, do_normalize=False, return_tensors="np")
             return np.clip(np.rint(given["pixel_values"][0]), 0, 255).astype(np.uint8)
-        picture = picture.convert("L" if self.settings.channels == 1 else "RGB")
-        if picture.size != (self.settings.width, self.settings.height):
-            picture = picture.resize((self.settings.width, self.settings.height), resample=_BILINEAR)
-        array = np.asarray(picture)
-        return np.array(array[None] if array.ndim == 2 else np.moveaxis(array, -1, 0), order="C")  # a copy of its own
+        return self._resized(picture.convert("L" if self.settings.channels == 1 else "RGB"), self.settings)
 
     def scaled(self, pixels: torch.Tensor) -> torch.Tensor:
         """Pixels as the network reads them: ``(…, channels, height, width)`` uint8, or float in [0, 1], to float32."""
@@ -135,7 +134,12 @@ class ImageProcessor:
         """
         if self.settings is not None:
             mean, std = (np.asarray(each, np.float32)[:, None, None] for each in self._statistics())
-            return {"pixel_values": (self.pixels(picture).astype(np.float32) / 255 - mean) / std}
+            if self.settings.channels == 1 and picture.mode != "L":
+                # Grey last, and not rounded: so plain transformers does it, whose processors always give colour.
+                values = np.tensordot(_GREY, self._resized(picture.convert("RGB"), self.settings), axes=1)[None]
+            else:
+                values = self.pixels(picture).astype(np.float32)
+            return {"pixel_values": (values / 255 - mean) / std}
         try:
             given: Mapping[str, Any] = self.live(images=picture.convert("RGB"), return_tensors="np")
         except (ValueError, TypeError, ZeroDivisionError) as error:
@@ -163,6 +167,13 @@ class ImageProcessor:
         }
         text = json.dumps(content, indent=2, sort_keys=True) + "\n"
         (folder / PROCESSOR_FILE).write_text(text, encoding="utf-8")
+
+    def _resized(self, picture: Image.Image, settings: PictureSettings) -> np.ndarray:
+        """A picture as large as the network reads it: uint8 (channels, height, width)."""
+        if picture.size != (settings.width, settings.height):
+            picture = picture.resize((settings.width, settings.height), resample=_BILINEAR)
+        array = np.asarray(picture)
+        return np.array(array[None] if array.ndim == 2 else np.moveaxis(array, -1, 0), order="C")  # a copy of its own
 
     def _statistics(self) -> tuple[Sequence[float], Sequence[float]]:
         """Mean and deviation of each channel."""

@@ -116,8 +116,8 @@ def _json_entries(text: str, source: str) -> Iterable[_Entry]:
     if not isinstance(items, list):
         raise wrong
     entries = []
-    for item in items:
-        item = {"name": item} if isinstance(item, str) else item
+    for each in items:
+        item: Any = {"name": each} if isinstance(each, str) else each
         if not isinstance(item, dict) or not isinstance(item.get("name"), str):
             raise wrong
         colour = next((item[key] for key in ("color", "colour", "rgb") if key in item), None)

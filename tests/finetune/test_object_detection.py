@@ -161,6 +161,13 @@ def test_settings_that_mean_nothing_are_refused():
     )
     with pytest.raises(UsageError, match="mixup mixes the labels of whole pictures"):
         ObjectDetectionRecipe.check(settings)
+    settings = FinetuneSettings(
+        task="object-detection", model="yolo-small", dataset="rows", output="out", image_size=250
+    )
+    with pytest.raises(
+        UsageError, match="--image-size 250 is no multiple of 32 pixels, which yolo-small needs; give --im"
+    ):
+        ObjectDetectionRecipe.check(settings)
 
 
 def test_classes_are_matched_by_name():

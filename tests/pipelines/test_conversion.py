@@ -432,3 +432,23 @@ def test_a_missing_file_is_told_by_its_name_only(tmp_path):
 
 def test_the_families_are_listed():
     assert {*CASES} <= set(foreign_families())
+
+
+def test_the_command_says_what_it_assumed(tmp_path, capsys):
+    from quintet.cli import main
+
+    torch.manual_seed(0)
+    state, _ = torchvision_resnet((2, 2, 2, 2), is_bottleneck=False)
+    torch.save(dict(state), tmp_path / "resnet18.pth")
+    (tmp_path / "names.txt").write_text("\n".join(LABELS) + "\n")
+    command = ["convert", str(tmp_path / "resnet18.pth"), "--output", str(tmp_path / "out")]
+    with pytest.raises(SystemExit) as ended:
+        main([*command, "--labels", str(tmp_path / "names.txt")])
+    printed = capsys.readouterr().out
+    assert ended.value.code == 0 and printed.startswith("resnet-18, ") and "3 classes" in printed
+    assert "(assumed, as weights do not say: --mean and --std set them)" in printed
+    assert json.loads((tmp_path / "out" / "config.json").read_text())["id2label"]["2"] == "owl"
+    with pytest.raises(SystemExit) as ended:
+        main([*command, "--mean", "0.5,a,0.5", "--std", "1,1,1"])
+    assert ended.value.code == 2
+    assert "--mean is '0.5,a,0.5'; expected numbers with commas between them" in capsys.readouterr().err

@@ -37,7 +37,7 @@ def test_transformers_reads_the_queries_back():
         ),
         Detections(torch.zeros(0, 4), torch.zeros(0), torch.zeros(0, dtype=torch.int64)),
     ]
-    logits, boxes = queries(found, torch.tensor([[64, 64], [32, 64]]), number=4, num_labels=3)
+    logits, boxes = queries(found, torch.tensor([[64, 128], [32, 64]]), number=4, num_labels=3)
     assert logits.shape == (2, 4, 4) and boxes.shape == (2, 4, 4)
 
     class Outputs:
@@ -50,8 +50,8 @@ def test_transformers_reads_the_queries_back():
     )
     assert first["scores"].tolist() == pytest.approx([1.0, 0.75], abs=1e-5)
     assert first["labels"].tolist() == [2, 0]
-    # 64 x 64 pixels of the input are 320 x 640 of the picture
-    assert first["boxes"].tolist() == [[0.0, 160.0, 160.0, 640.0], [40.0, 80.0, 80.0, 160.0]]
+    # 128 x 64 pixels of the input are 320 x 640 of the picture
+    assert first["boxes"].tolist() == [[0.0, 160.0, 80.0, 640.0], [20.0, 80.0, 40.0, 160.0]]
     assert len(second["scores"]) == 0
     low = DetrImageProcessorPil().post_process_object_detection(outputs, threshold=0.0)[0]
     assert low["scores"].tolist() == pytest.approx([1.0, 0.75, 0.001], abs=1e-5)

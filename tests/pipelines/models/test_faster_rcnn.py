@@ -106,12 +106,12 @@ def test_proposals_are_the_best_without_doubles():
 
 def test_the_loss_of_the_first_stage_is_the_mean_over_what_was_drawn(monkeypatch):
     monkeypatch.setattr(first_stage, "ANCHORS_LEARNT", 6)
-    anchors = torch.tensor([[0.0, 0, 8, 8], [0, 0, 8, 7], [8, 8, 16, 16], [0, 8, 8, 16], [-8, 0, 8, 8]])
+    anchors = torch.tensor([[0.0, 0, 8, 8], [0, 0, 8, 7], [8, 8, 16, 16], [0, 8, 8, 16], [-8, 8, 8, 16]])
     logits = torch.tensor([[0.3, -0.2, 0.5, 0.1, 9.0]])
     by = torch.full((1, 5, 4), 0.25)
     targets = pad_targets([torch.tensor([[0.0, 0.0, 8.0, 8.0]])], [torch.tensor([0])])
     found = proposal_loss(logits, by, anchors, targets, size=(16, 16)).item()
-    # Two objects, two that are none; the last one sticks out, and is not the best.
+    # Two objects, two that are none; the last one sticks out, and is left out though it is none.
     expected = sum(math.log1p(math.exp(-value if is_object else value)) / 4 for value, is_object in (
         (0.3, True), (-0.2, True), (0.5, False), (0.1, False)
     ))  # fmt: skip

@@ -9,7 +9,7 @@ from quintet.pipelines.models.task_alignment import assign
 
 
 def by_definition(scores, boxes, centres, true, labels, finest, best):
-    """Object, weight and whether it learns of every place of one picture."""
+    """Object and weight of every place of one picture that learns, and how many places another object wanted, too."""
     places = len(centres)
     fits = [[pairwise_iou(one[None], box[None]).item() for box in boxes] for one in true]
     taken = {place: [] for place in range(places)}
@@ -32,11 +32,12 @@ def by_definition(scores, boxes, centres, true, labels, finest, best):
         own = [other for other, owned in owner.items() if owned == number]
         most = max(ranks[number, other] for other in own)
         weights[place] = ranks[number, place] / most * max(fits[number][other] for other in own)
-    return owner, weights
+    disputed = sum(len(numbers) > 1 and owner[place] != numbers[0] for place, numbers in taken.items())
+    return owner, weights, disputed
 
 
 def test_assignment_is_that_of_the_definition(monkeypatch):
-    monkeypatch.setattr(task_alignment, "BEST", 3)
+    monkeypatch.setattr(task_alignment, "BEST", 8)
     generator = torch.Generator().manual_seed(0)
     y, x = torch.meshgrid(torch.arange(8.0), torch.arange(8.0), indexing="ij")
     centres = torch.stack([x, y], -1).flatten(0, 1) * 8 + 4
@@ -49,18 +50,19 @@ def test_assignment_is_that_of_the_definition(monkeypatch):
     ]
     labels = [torch.tensor([0, 2, 1]), torch.tensor([1])]
     found = assign(scores, boxes, centres, pad_targets(true, labels), finest=8)
-    learning = 0
+    learning = disputes = 0
     for picture in range(2):
-        owner, weights = by_definition(
-            scores[picture], boxes[picture], centres, true[picture], labels[picture], 8.0, best=3
+        owner, weights, disputed = by_definition(
+            scores[picture], boxes[picture], centres, true[picture], labels[picture], 8.0, best=8
         )
+        disputes += disputed
         assert found.learns[picture].nonzero()[:, 0].tolist() == sorted(owner)
         for place, number in owner.items():
             assert found.objects[picture, place].item() == number
             assert found.weights[picture, place].item() == pytest.approx(weights[place], rel=1e-4)
             learning += 1
         assert found.weights[picture][~found.learns[picture]].abs().sum() == 0
-    assert learning >= 8  # and the object of 2 x 3 pixels, in which no place lies, has one
+    assert learning >= 8 and disputes >= 1  # and the object of 2 x 3 pixels, in which no place lies, has one
     assert 2 in found.objects[0][found.learns[0]]
 
 
