@@ -12,7 +12,6 @@ from typing import Any
 from ..pipelines.errors import UsageError, unknown_name
 from .settings import FinetuneSettings
 
-
 ALTERNATIVES = (
     ("epochs", "max_steps"),
     ("max_steps", "epochs"),
