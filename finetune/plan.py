@@ -81,20 +81,27 @@ def share_of_process(step: Sequence[int] | np.ndarray, rank: int, world_size: in
     return np.asarray(step)[rank::world_size]
 
 
-def micro_batches(lengths: np.ndarray, accumulation: int, batch_tokens: int) -> list[slice]:
+def micro_batches(
+    lengths: np.ndarray, accumulation: int, batch_tokens: int, batch_pairs: int | None = None
+) -> list[slice]:
     """Cuts samples, sorted from long to short, into parts that are computed one after the other.
 
     Args:
         lengths: of the samples, int (samples,), descending.
         accumulation: number of parts at least, as far as there are samples.
         batch_tokens: largest product of samples and longest length in a part; one sample may exceed it.
+        batch_pairs: largest product of samples and the square of the longest length, likewise; None for no such limit.
     """
     parts = []
     for positions in np.array_split(np.arange(len(lengths)), min(accumulation, max(1, len(lengths)))):
         start = int(positions[0]) if len(positions) else 0
         end = start + len(positions)
         while start < end:
-            size = max(1, batch_tokens // max(1, int(lengths[start])))
+            longest = max(1, int(lengths[start]))
+            size = batch_tokens // longest
+            if batch_pairs is not None:
+                size = min(size, batch_pairs // longest**2)
+            size = max(1, size)
             parts.append(slice(start, min(end, start + size)))
             start += size
     return parts

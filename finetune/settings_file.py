@@ -12,9 +12,19 @@ from typing import Any
 from ..pipelines.errors import UsageError, unknown_name
 from .settings import FinetuneSettings
 
+ALTERNATIVES = (
+    ("epochs", "max_steps"),
+    ("max_steps", "epochs"),
+    ("warmup", "warmup_steps"),
+    ("warmup_steps", "warmup"),
+)
+"""Settings that exclude each other: the first, given on the command line, takes the second of the file's place."""
+
 
 def read_settings(path: str | Path, overrides: Mapping[str, Any]) -> dict[str, Any]:
     """The names and values in a TOML file, with ``overrides`` on top; hyphens in names may be underscores.
+
+    Of two settings that exclude each other the one among ``overrides`` counts.
 
     Raises:
         UsageError: the file cannot be read, is no TOML, or has a name that is no setting.
@@ -33,7 +43,8 @@ def read_settings(path: str | Path, overrides: Mapping[str, Any]) -> dict[str, A
         if name.replace("-", "_") not in known:
             raise unknown_name("setting", name, known, hint=f"It stands in {Path(path).name}.")
         settings[name.replace("-", "_")] = value
-    return {**settings, **overrides}
+    instead = {theirs for ours, theirs in ALTERNATIVES if ours in overrides}
+    return {name: value for name, value in settings.items() if name not in instead} | dict(overrides)
 
 
 def settings_as_toml(settings: FinetuneSettings) -> str:

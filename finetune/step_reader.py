@@ -50,6 +50,8 @@ class StepReader:
         plan: which rows a step has.
         accumulation: parts of a step at least.
         batch_tokens: padded size of a part at most, as the recipe measures length.
+        batch_pairs: of a part at most samples times the square of their length, which is what attention's scores
+            take; None for no limit.
         rank: of this process.
         world_size: number of processes; each computes its share of every step.
     """
@@ -62,11 +64,12 @@ class StepReader:
         *,
         accumulation: int,
         batch_tokens: int,
+        batch_pairs: int | None = None,
         rank: int = 0,
         world_size: int = 1,
     ) -> None:
         self.recipe, self.rows, self.plan = recipe, rows, plan
-        self.accumulation, self.batch_tokens = accumulation, batch_tokens
+        self.accumulation, self.batch_tokens, self.batch_pairs = accumulation, batch_tokens, batch_pairs
         self.rank, self.world_size = rank, world_size
         self._cache: dict[int, Features] = {}
         self._cache_room = CACHE_BYTES
@@ -106,7 +109,7 @@ class StepReader:
                 own = share if len(share) else positions[:1]
                 cut = [slice(0, len(own))]
                 if self.recipe.is_divisible:
-                    cut = micro_batches(lengths[own], self.accumulation, self.batch_tokens)
+                    cut = micro_batches(lengths[own], self.accumulation, self.batch_tokens, self.batch_pairs)
                 parts = [self.recipe.collate([encoded[position] for position in own[part]]) for part in cut]
                 count = sum(self.recipe.count(part) for part in parts) if len(share) else 0.0
                 yield Step(number, epoch, numbers[positions], parts, count)

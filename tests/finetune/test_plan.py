@@ -58,6 +58,13 @@ def test_shares_of_processes_make_up_the_step():
     assert [len(share) for share in shares] == [4, 3, 3]
 
 
+def test_parts_hold_few_pairs_of_tokens_where_texts_are_long():
+    lengths = np.asarray([400, 390, 100, 90, 80, 10, 10, 10])
+    parts = micro_batches(lengths, 1, 10**6, 20_000)
+    assert [lengths[part].tolist() for part in parts] == [[400], [390], [100, 90], [80, 10, 10], [10]]
+    assert micro_batches(lengths, 1, 10**6) == [slice(0, 8)]
+
+
 @pytest.mark.parametrize("accumulation, batch_tokens", [(1, 10**6), (4, 10**6), (1, 64), (3, 50), (100, 1)])
 def test_parts_cover_the_step_within_the_budget(accumulation, batch_tokens):
     lengths = np.sort(np.random.default_rng(1).integers(5, 40, 32))[::-1]

@@ -82,6 +82,14 @@ def test_a_toml_file_gives_the_settings_back(tmp_path):
     assert FinetuneSettings.from_toml(tmp_path / "settings.toml") == settings
 
 
+def test_an_override_takes_the_place_of_what_it_excludes(tmp_path):
+    (tmp_path / "a.toml").write_text('task = "sentiment"\nmodel = "lstm"\nepochs = 3\nwarmup = 0.1\n')
+    settings = FinetuneSettings.from_toml(
+        tmp_path / "a.toml", {"dataset": "d.csv", "output": "o", "max_steps": 5, "warmup_steps": 2}
+    )
+    assert (settings.max_steps, settings.epochs, settings.warmup_steps, settings.warmup) == (5, None, 2, None)
+
+
 def test_overrides_go_on_top_of_the_file_and_hyphens_may_be_written(tmp_path):
     (tmp_path / "a.toml").write_text('task = "sentiment"\nmodel = "lstm"\nbatch-size = 4\nseed = 1\n')
     settings = FinetuneSettings.from_toml(tmp_path / "a.toml", {"dataset": "d.csv", "output": "o", "seed": 2})

@@ -306,3 +306,15 @@ def test_of_equal_metrics_the_lower_loss_is_kept(tmp_path):
     assert facts.training.best_metric == 1.0
     # accuracy is perfect long before the end, and the loss goes on falling
     assert facts.training.best_step == facts.training.steps
+
+
+def test_a_part_of_a_step_holds_few_scores_of_attention_on_a_cpu():
+    from quintet.finetune.training import SCORES, batch_pairs
+    from quintet.pipelines.models.building import build_model
+
+    labels = {"labels": ("bad", "good"), "problem_type": "single_label_classification"}
+    bert = build_model("bert-tiny", vocab_size=50, **labels)
+    assert batch_pairs(bert, "cpu") == SCORES // 2
+    assert batch_pairs(build_model("transformer", vocab_size=50, **labels), "cpu") == SCORES // 4
+    assert batch_pairs(bert, "cuda") is None  # whose attention keeps no scores
+    assert batch_pairs(build_model("lstm", vocab_size=50, **labels), "cpu") is None
