@@ -65,6 +65,8 @@ class ObjectTargets:
         theirs: the same, as the data set calls it.
     """
 
+    marks = None  # of answers only
+
     def __init__(
         self, table: LabelTable, class_names: tuple[str, ...] | None, *, picture: str, objects: str, theirs: str
     ) -> None:
