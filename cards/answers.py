@@ -9,7 +9,7 @@ from typing import Any, TypeGuard
 
 from .comparison import is_close
 from .facts import RunFacts
-from .picture_usage import PICTURE_TASKS, example_picture
+from .picture_usage import PICTURE_TASKS, example_picture, plain_answer
 from .question_usage import question_options
 from .writing_usage import sample_options
 
@@ -61,6 +61,8 @@ def answers_to(pipe: Any, inputs: Sequence[Mapping[str, Any]], facts: RunFacts |
     if pipe.task == "sentence-similarity":
         return [[pipe.as_columns(answer)] for answer in answers]
     listed = [answer if isinstance(answer, list) else [answer] for answer in answers]
+    if pipe.task in PICTURE_TASKS:
+        return [[plain_answer(each) for each in answer] for answer in listed]
     # of a text with several masks there is a list for each
     return [[{"candidates": each} if isinstance(each, list) else each for each in answer] for answer in listed]
 

@@ -350,7 +350,8 @@ class ExampleFact:
     """An input and the checkpoint's whole answer, to be shown, and to be compared after moving the checkpoint.
 
     Attributes:
-        inputs: by the names of the task's columns: ``{"text": …}``, or ``{"text": …, "text_pair": …}``.
+        inputs: by the names of the task's columns: ``{"text": …}``, ``{"text": …, "text_pair": …}``, or ``{"image":
+            …}`` with the name of a drawn picture or a ``data:`` URL.
         outputs: what the pipeline answers with ``top_k=None`` in float32: label and score of each class.
     """
 

@@ -30,6 +30,9 @@ PICTURE_TASKS = frozenset(
 )
 """Tasks whose inputs are pictures."""
 
+_CALLED = {"image-classification": "classify", "image-segmentation": "segment", "object-detection": "detect"}
+"""Tasks that are shown by examples -> what a snippet calls their pipeline."""
+
 DRAWN: Mapping[str, str] = {
     "linear gradient": 'Image.linear_gradient("L")',
     "radial gradient": 'Image.radial_gradient("L")',
@@ -42,9 +45,9 @@ LONGEST_URL = 6_000
 """Characters of a picture in a snippet at most."""
 
 
-def drawn_examples() -> list[dict[str, str]]:
-    """Inputs to show a checkpoint by where its owner gives none."""
-    return [{"image": name} for name in DRAWN]
+def drawn_examples(task: str) -> list[dict[str, str]]:
+    """Inputs to show a checkpoint for ``task`` by where its owner gives none; none for a task without examples."""
+    return [{"image": name} for name in DRAWN] if task in _CALLED else []
 
 
 def example_picture(stored: str) -> Any:
@@ -64,6 +67,20 @@ def example_picture(stored: str) -> Any:
     return draw("L")
 
 
+def plain_answer(answer: Mapping[str, Any]) -> Mapping[str, Any]:
+    """An answer as facts keep it: of a mask the share of the picture that it covers, and no score where there is none.
+
+    Args:
+        answer: a class, an object with its box, or a segment with its mask, an image of Pillow.
+    """
+    if "mask" not in answer:
+        return answer
+    covered = answer["mask"].histogram()[1:]
+    share = sum(covered) / (answer["mask"].width * answer["mask"].height)
+    kept = {name: value for name, value in answer.items() if name != "mask" and value is not None}
+    return {**kept, "share": round(share, 4)}
+
+
 def picture_usage(
     facts: RunFacts, pictures: Sequence[str], quoted: Sequence[str], *, trusted: bool
 ) -> tuple[str, str] | None:
@@ -75,14 +92,15 @@ def picture_usage(
         quoted: the same as they stand in a line of Python.
         trusted: whether the checkpoint brings its own code.
     """
-    if facts.task != "image-classification":
+    if facts.task not in _CALLED:
         return None
     lines = [DRAWN.get(stored, literal) for stored, literal in zip(pictures, quoted, strict=True)]
     listed = "pictures = [\n" + "".join(f"    {line},\n" for line in lines) + "]"
-    imported = "from PIL import Image\n" if any(stored in DRAWN for stored in pictures) else ""
+    imported = "import numpy as np\n" if facts.task == "image-segmentation" else ""
+    imported += "from PIL import Image\n" if any(stored in DRAWN for stored in pictures) else ""
     remark = "# trust_remote_code: the network is defined by the .py files beside the weights\n" if trusted else ""
     options = ", trust_remote_code=True" if trusted else ""
-    made = f'classify = pipeline("{facts.task}", model="{CHECKPOINT_PLACEHOLDER}"'
+    made = f'{_CALLED[facts.task]} = pipeline("{facts.task}", model="{CHECKPOINT_PLACEHOLDER}"'
     return (
         f"{imported}from quintet import pipeline\n\n{made})\n{listed}\n{_calls(facts)}\n",
         f"{imported}from transformers import pipeline\n\n{remark}{made}{options})\n{listed}\n{_calls(facts)}\n",
@@ -90,7 +108,17 @@ def picture_usage(
 
 
 def _calls(facts: RunFacts) -> str:
-    """The lines that classify and print: scores to four places, as more of them differ between machines."""
+    """The lines that call and print: scores to four places, as more of them differ between machines."""
+    if facts.task == "object-detection":
+        return (
+            "for objects in detect(pictures):\n"
+            '    print([(each["label"], round(each["score"], 4)) for each in objects])'
+        )
+    if facts.task == "image-segmentation":
+        return (  # the share of the picture that each mask covers
+            "for segments in segment(pictures):\n"
+            '    print([(each["label"], round(float(np.asarray(each["mask"]).mean()) / 255, 4)) for each in segments])'
+        )
     if facts.problem_type == "multi_label_classification":
         return (
             f"for labels in classify(pictures, top_k={max(len(facts.labels), 1)}):\n"

@@ -127,6 +127,11 @@ def _does(facts: RunFacts) -> str:
 def _does_with_pictures(facts: RunFacts) -> str:
     if facts.task == "image-classification":
         return _classifies(facts, "pictures")
+    many = f"{len(facts.labels)} classes ({label_names(facts.labels)})" if facts.labels else "classes"
+    if facts.task == "object-detection":
+        return f"Finds objects of {many} in pictures"
+    if facts.task == "image-segmentation":
+        return f"Tells parts of {many} apart in pictures, pixel by pixel"
     return f"A checkpoint for {plain(facts.task.replace('-', ' '))}"
 
 

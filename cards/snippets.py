@@ -116,7 +116,7 @@ def default_examples(facts: RunFacts, mask: str | None = None) -> list[dict[str,
         mask: the mask token of one that fills masks.
     """
     if facts.task in PICTURE_TASKS:
-        return drawn_examples()
+        return drawn_examples(facts.task)
     if facts.task in VECTOR_TASKS:
         return vector_examples(facts, SENTENCES, NAMED_SENTENCES)
     sentences = NAMED_SENTENCES if facts.problem_type == "tagging" else SENTENCES

@@ -29,6 +29,7 @@ _GREY = np.array([0.299, 0.587, 0.114], np.float32)
 
 _PROCESSORS: Mapping[str, Mapping[str, Any]] = {
     "object-detection": {"image_processor_type": "DetrImageProcessor", "do_pad": False, "format": "coco_detection"},
+    "image-segmentation": {"image_processor_type": "SegformerImageProcessor", "do_reduce_labels": False},
 }
 """Which processor of transformers makes the documented answers of a task out of what a model gives."""
 

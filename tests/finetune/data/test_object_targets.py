@@ -64,6 +64,12 @@ def test_classes_are_named_and_numbered():
     assert any("dog (4, 4, 20 x 20)" in sample["objects"] for sample in data.report.samples)
 
 
+def test_several_objects_of_a_class_keep_their_order():
+    objects = {"bbox": [[1, 1, 5, 5], [9, 1, 5, 5], [20, 1, 5, 5]], "category": ["dog", "cat", "dog"]}
+    data = load([*rows(3), {"image": png(50), "objects": objects}])
+    assert data.splits["train"]["categories"][3] == [1, 0, 1]
+
+
 def test_a_data_set_with_class_ids_gives_the_same():
     import datasets
 
