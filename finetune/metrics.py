@@ -133,7 +133,8 @@ def _single_label(
     statistics = resampling.single_label_statistics(probabilities, labels)
     ends = dict(resampling.intervals(statistics, len(labels), resamples=resamples, seed=seed))
     if len(names) == 2:
-        each = sklearn_metrics.f1_score(labels, predicted, labels=ids, average=None, **UNDEFINED)
+        by_class = sklearn_metrics.precision_recall_fscore_support(labels, predicted, labels=ids, **UNDEFINED)
+        each = np.asarray(by_class[2])
         for index, name in enumerate(names):
             values[class_f1(name)] = each[index]
             if "class_f1" in ends:
