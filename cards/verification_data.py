@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from ..pipelines.errors import DataError, UsageError, WeightsError
-from ..pipelines.record_files import given_name
 from .comparison import NumberCheck
 from .facts import DataFacts, EvaluationFacts, MetricFact, RunFacts, SplitFacts
 from .published import Check
@@ -85,6 +84,8 @@ def _given_data(dataset: Any, names: Collection[str]) -> list[tuple[str | None, 
 
 def _pieces(name: str | None, value: Any) -> dict[str, str]:
     """Recorded name -> path of each file or folder in what the user gave, which may be several with commas between."""
+    from ..pipelines.record_files import given_name
+
     if not isinstance(value, str | Path):
         return {}
     paths = [path.strip() for path in str(value).split(",")]
@@ -95,6 +96,8 @@ def _pieces(name: str | None, value: Any) -> dict[str, str]:
 
 def _is_called(value: Any, name: str) -> bool:
     """Whether what the user gave has the recorded name: the base names of its parts, or its Hub id."""
+    from ..pipelines.record_files import given_name
+
     if not isinstance(value, str | Path):
         return False
     return name in (given_name(value), str(value), str(value).partition("@")[0])

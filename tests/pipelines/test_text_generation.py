@@ -494,7 +494,7 @@ WRONG = [
     ({"return_text": True, "return_tensors": True}, "return_text and return_tensors exclude each other"),
     ({"prefix": 3}, "prefix is 3; expected a text"),
     ({"generation_config": {"top_k": 3}}, "generation_config is .*; expected a GenerationConfig of transformers"),
-    ({"early_stopping": "soon"}, "the options for writing text do not go together: .*early_stopping"),
+    ({"early_stopping": "soon"}, "early_stopping is 'soon'; expected True, False or 'never'"),
 ]
 
 
