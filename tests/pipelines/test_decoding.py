@@ -366,7 +366,8 @@ class Network(torch.nn.Module):
 config = CheckpointConfig((), None, "text-generation", "quintet-test", None, {"eos_token_id": 2})
 checkpoint = Checkpoint("tiny", None, config, Network(), TextTokenizer.from_folder(Path(".")), light=True)
 write = TextGenerationPipeline(checkpoint, max_new_tokens=3, seed=1, stop_sequence="x")
-assert len(write(["the", "good"])) == 2 and list(write.stream("a"))
-assert "transformers" not in sys.modules and "datasets" not in sys.modules
+print(len(write(["the", "good"])), len(list(write.stream("a"))), {"transformers", "datasets"} & {*sys.modules})
 """
-    subprocess.run([sys.executable, "-c", code], check=True, cwd=tmp_path)
+    done = subprocess.run([sys.executable, "-c", code], check=True, cwd=tmp_path, capture_output=True, text=True)
+    texts, pieces, loaded = done.stdout.split(maxsplit=2)
+    assert texts == "2" and int(pieces) >= 1 and loaded == "set()\n"

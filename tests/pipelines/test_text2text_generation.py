@@ -198,7 +198,8 @@ def test_a_checkpoint_that_is_told_by_prefixes_says_so(folders):
     with pytest.warns(
         UserWarning, match="'t5' is told by a prefix what to translate, and has one for translation_en_to_de"
     ):
-        pipeline("translation", folders["t5"], device="cpu")
+        translate = pipeline("translation", folders["t5"], device="cpu")
+    assert translate.languages == {} and translate(TEXTS[0], **SHORT)  # it translates all the same, to what nobody said
 
 
 def test_return_tensors_and_tidying(folders):
